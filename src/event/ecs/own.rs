@@ -1,0 +1,137 @@
+//! The agent's records about itself: that it started, that it stopped, and what it lost.
+//!
+//! They carry no sequence number, so that those of the events stay without gaps in every sink.
+
+use super::Frame;
+use crate::event::json::{Key, Object, key};
+use crate::event::{Host, Kind};
+
+/// A number of events that a sink could not write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The sink.
+    pub sink: &'static str,
+    /// Why, as in the metric's label.
+    pub reason: &'static str,
+    /// Losses by class; classes that lost nothing are left out.
+    pub classes: Vec<(Kind, u64)>,
+    /// Sequence numbers of the first and the last of them, if they had any.
+    pub sequences: Option<(u64, u64)>,
+    /// Kernel times of the first and the last of them, boot clock.
+    pub times_ns: (u64, u64),
+}
+
+fn record(
+    frame: &Frame,
+    wall_ns: u64,
+    action: &str,
+    outcome: &str,
+    message: &str,
+    out: &mut Vec<u8>,
+    own: impl FnOnce(&mut Object<'_>),
+) {
+    let mut o = Object::begin(out);
+    o.time(key!("@timestamp"), wall_ns);
+    o.text(key!("message"), message.as_bytes());
+    o.object(key!("event"), |o| {
+        o.plain(key!("kind"), b"state");
+        o.texts(key!("category"), [&b"host"[..]]);
+        o.texts(key!("type"), [&b"info"[..]]);
+        o.plain(key!("action"), action.as_bytes());
+        o.plain(key!("outcome"), outcome.as_bytes());
+        o.plain(key!("module"), b"sentineledge");
+        o.plain(key!("dataset"), b"sentineledge.agent");
+        o.time(key!("created"), wall_ns);
+    });
+    o.object(key!("sentineledge"), own);
+    o.end();
+    out.pop();
+    out.push(b',');
+    out.extend_from_slice(&frame.constant);
+    out.extend_from_slice(b"}\n");
+}
+
+/// A sensor in the record of the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Sensor<'a> {
+    /// The program's name.
+    pub program: &'a str,
+    /// Where it is attached, or would be.
+    pub hook: &'a str,
+    /// Where its fields come from.
+    pub grade: &'a str,
+    /// Classes that it reports.
+    pub classes: &'a [&'static str],
+    /// Why it is missing.
+    pub missing: Option<&'a str>,
+    /// What is limited.
+    pub remark: Option<&'a str>,
+}
+
+/// The agent runs and its probes are attached. Tells the facts about the host that would only swell every event.
+pub fn started<'a>(
+    frame: &Frame,
+    host: &Host,
+    wall_ns: u64,
+    sensors: impl Iterator<Item = Sensor<'a>>,
+    previous_run: &str,
+    out: &mut Vec<u8>,
+) {
+    record(frame, wall_ns, "agent_started", "success", "the agent watches this host", out, |o| {
+        o.text(key!("previous_run"), previous_run.as_bytes());
+        o.object(key!("host"), |o| {
+            o.text(key!("architecture"), host.architecture.as_bytes());
+            o.text(key!("kernel"), host.kernel.as_bytes());
+            if let Some(name) = &host.os_name {
+                o.text(key!("os_name"), name.as_bytes());
+            }
+            if let Some(version) = &host.os_version {
+                o.text(key!("os_version"), version.as_bytes());
+            }
+            o.texts(key!("ip"), host.ip.iter().map(|ip| ip.as_bytes()));
+        });
+        o.objects(key!("sensors"), sensors, |sensor, o| {
+            o.text(key!("program"), sensor.program.as_bytes());
+            o.text(key!("hook"), sensor.hook.as_bytes());
+            o.text(key!("grade"), sensor.grade.as_bytes());
+            o.texts(key!("classes"), sensor.classes.iter().map(|class| class.as_bytes()));
+            o.boolean(key!("attached"), sensor.missing.is_none());
+            if let Some(reason) = sensor.missing {
+                o.text(key!("reason"), reason.as_bytes());
+            }
+            if let Some(remark) = sensor.remark {
+                o.text(key!("remark"), remark.as_bytes());
+            }
+        });
+    });
+}
+
+/// The agent stops; from here on nothing is watched.
+pub fn stopped(frame: &Frame, wall_ns: u64, reason: &str, last_sequence: u64, out: &mut Vec<u8>) {
+    record(frame, wall_ns, "agent_stopped", "success", "the agent stops watching this host", out, |o| {
+        o.text(key!("reason"), reason.as_bytes());
+        o.number(key!("last_sequence"), last_sequence);
+    });
+}
+
+/// Events are missing in this sink.
+pub fn gap(frame: &Frame, wall_ns: u64, gap: &Gap, out: &mut Vec<u8>) {
+    let total: u64 = gap.classes.iter().map(|(_, n)| n).sum();
+    let message = format!("{total} events are missing here: {}", gap.reason);
+    record(frame, wall_ns, "events_lost", "failure", &message, out, |o| {
+        o.object(key!("loss"), |o| {
+            o.plain(key!("sink"), gap.sink.as_bytes());
+            o.plain(key!("reason"), gap.reason.as_bytes());
+            o.number(key!("events"), total);
+            o.object(key!("classes"), |o| {
+                gap.classes.iter().for_each(|(kind, n)| o.number(Key::of_kind(*kind), *n))
+            });
+            if let Some((first, last)) = gap.sequences {
+                o.number(key!("first_sequence"), first);
+                o.number(key!("last_sequence"), last);
+            }
+            o.time(key!("first_time"), frame.wall(gap.times_ns.0));
+            o.time(key!("last_time"), frame.wall(gap.times_ns.1));
+        });
+    });
+}
