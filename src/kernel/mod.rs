@@ -1,0 +1,15 @@
+//! The kernel side as the agent sees it: what the host supports, which program goes on which hook, loading,
+//! reading and counting. The only module that imports libbpf_rs.
+
+pub mod abi;
+pub mod capture;
+pub mod config;
+pub mod counters;
+pub mod loader;
+pub mod plan;
+pub mod reader;
+pub mod records;
+pub mod snapshot;
+pub mod support;
+
+pub use config::Config;
