@@ -11,7 +11,9 @@
 //! suppressed on purpose or lost for a counted reason. `docs/ARCHITECTURE.md` tells the rest.
 
 pub mod decode;
+pub mod enrich;
 pub mod event;
 pub mod kernel;
 pub mod metrics;
+pub mod procfs;
 pub mod util;
