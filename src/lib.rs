@@ -16,4 +16,5 @@ pub mod event;
 pub mod kernel;
 pub mod metrics;
 pub mod procfs;
+pub mod sink;
 pub mod util;
