@@ -10,6 +10,7 @@
 //! Everything counts into [`metrics`], and the counts close: what the kernel side attempted is delivered,
 //! suppressed on purpose or lost for a counted reason. `docs/ARCHITECTURE.md` tells the rest.
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decode;

@@ -1,3 +1,7 @@
-//! The binary.
+//! The binary: see `sentinel_edge::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sentinel_edge::cli::main()
+}
