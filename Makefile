@@ -1,0 +1,41 @@
+# SentinelEdge: `make run` is the one command to see it work, `make test` the one that CI runs.
+# The work is done by packaging/scripts/; each target here says what it needs and calls one of them.
+
+# Rust from rustup may be installed without being on the PATH of a non-login shell.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+scripts := packaging/scripts
+# Arguments for the agent: make run ARGS="--log-level debug"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint bench docs clean
+
+help: ## This list
+	@awk -F ': .*## ' '/^[a-z]+: .*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## The release binary, target/release/sentinel-edge
+	@$(scripts)/bootstrap.sh build
+	@$(scripts)/build.sh
+
+run: build ## Build, then run the agent here and show events as they happen (Ctrl-C stops it)
+	@$(scripts)/run.sh $(ARGS)
+
+test: ## Lint and every test that this machine can run; as root also those that load BPF
+	@$(scripts)/bootstrap.sh build lint test
+	@$(scripts)/lint.sh
+	@$(scripts)/test.sh
+
+lint: ## rustfmt, clippy, clang-format, shellcheck
+	@$(scripts)/bootstrap.sh build lint
+	@$(scripts)/lint.sh
+
+bench: build ## Measure speed and memory against auditd and bpftrace, write docs/performance.md (root)
+	@$(scripts)/bootstrap.sh bench
+	cargo bench --locked --profile harness --bench host -- $(ARGS)
+
+docs: ## Write the generated documents and golden files anew from the tables in the source
+	@$(scripts)/bootstrap.sh build
+	WRITE_GOLDEN=1 cargo test --quiet --test docs --test config --test lines --test golden
+
+clean: ## Remove everything that was built
+	cargo clean
