@@ -11,8 +11,8 @@ use super::source::{self, Source};
 use crate::decode;
 use crate::enrich::Enricher;
 use crate::kernel::counters::Counters;
-use crate::kernel::loader::{Kernel, Sensor};
-use crate::kernel::plan::{self, Plan};
+use crate::kernel::loader::Kernel;
+use crate::kernel::plan::{self, Plan, Planned};
 use crate::kernel::reader::Reader;
 use crate::kernel::records::Records;
 use crate::kernel::{self, snapshot, support};
@@ -116,7 +116,7 @@ impl Probes {
     /// For health.
     pub fn facts(&self) -> Vec<SensorFact> {
         let lost = self.kernel.lost();
-        let fact = |sensor: &Sensor| SensorFact {
+        let fact = |sensor: &Planned| SensorFact {
             program: sensor.symbol,
             hook: sensor.hook,
             grade: sensor.grade,

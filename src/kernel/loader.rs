@@ -19,11 +19,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use super::abi::types::se_limit;
 use super::config::Config;
 use super::counters::Counters;
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use super::reader::{self, Reader};
 use super::records::Records;
 use super::snapshot;
-use crate::event::Kind;
 use crate::metrics::{Metrics, Program};
 
 #[expect(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, reason = "written by libbpf-cargo")]
@@ -87,32 +86,14 @@ pub enum Error {
     },
 }
 
-/// A program and how it fares.
-#[derive(Debug, Clone)]
-pub struct Sensor {
-    /// The program.
-    pub program: Program,
-    /// Its name in the kernel.
-    pub symbol: &'static str,
-    /// Where it is attached.
-    pub hook: &'static str,
-    /// What it reports.
-    pub kinds: &'static [Kind],
-    /// Where its fields come from: `kernel` or `user` memory.
-    pub grade: &'static str,
-    /// Why it is not there.
-    pub missing: Option<String>,
-    /// What is limited although it is.
-    pub remark: Option<String>,
-}
-
 /// The loaded kernel side. Dropping it detaches everything.
 pub struct Kernel {
     skeleton: SentinelSkel<'static>,
     links: Vec<(&'static str, Link)>,
     snapshot: Result<&'static str, String>,
     iterator: Option<Link>,
-    sensors: Vec<Sensor>,
+    /// The plan, with what turned out to be missing.
+    sensors: Vec<Planned>,
 }
 
 impl fmt::Debug for Kernel {
@@ -148,16 +129,7 @@ impl Kernel {
         }
         prepare(&mut open, config, agent_pid)?;
         let skeleton = open.load().map_err(refusal)?;
-        let sensors = plan.programs.iter().map(|planned| Sensor {
-            program: planned.program,
-            symbol: planned.symbol,
-            hook: planned.hook,
-            kinds: planned.kinds,
-            grade: planned.grade,
-            missing: planned.missing.clone(),
-            remark: planned.remark.clone(),
-        });
-        let sensors = sensors.collect();
+        let sensors = plan.programs.clone();
         let snapshot = iterator.ok_or_else(|| plan.snapshot.missing.clone().unwrap_or_default());
         Ok(Kernel { skeleton, links: Vec::new(), snapshot, iterator: None, sensors })
     }
@@ -196,7 +168,7 @@ impl Kernel {
     }
 
     /// Every program of the plan and how it fares.
-    pub fn sensors(&self) -> &[Sensor] {
+    pub fn sensors(&self) -> &[Planned] {
         &self.sensors
     }
 
