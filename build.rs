@@ -1,7 +1,7 @@
 //! Compiles `bpf/` and generates the Rust skeletons into `OUT_DIR`.
 //!
-//! Two results: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
-//! and `sentinel.skel.rs`, the skeleton of all subjects. Each subject is a translation unit of its own,
+//! Three results: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
+//! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects. Each subject is a translation unit of its own,
 //! compiled alone and joined by libbpf's linker.
 //!
 //! `CLANG` chooses the compiler. The target architecture picks `vmlinux/<arch>/vmlinux.h`.
@@ -14,7 +14,24 @@ use std::process::Command;
 use libbpf_cargo::SkeletonBuilder;
 
 /// The subjects: `bpf/<name>.bpf.c`.
-const SUBJECTS: &[&str] = &["process"];
+const SUBJECTS: &[&str] = &[
+    "syscall",
+    "process",
+    "file",
+    "attribute",
+    "mount",
+    "network",
+    "privilege",
+    "evasion",
+    "ring",
+    "io_uring",
+    "network_calls",
+    "network_packets",
+    "trampoline_file",
+    "trampoline_attr",
+    "trampoline_mount",
+    "trampoline_cred",
+];
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -47,7 +64,10 @@ fn main() {
         builder
     };
 
-    builder("abi").build_and_generate(out.join("abi.skel.rs")).unwrap_or_else(|e| fail("bpf/abi.bpf.c", &e));
+    for alone in ["abi", "probe"] {
+        let skeleton = out.join(format!("{alone}.skel.rs"));
+        builder(alone).build_and_generate(skeleton).unwrap_or_else(|e| fail(alone, &e));
+    }
 
     let linked = out.join("sentinel.bpf.o");
     let mut linker = libbpf_rs::Linker::new(&linked).unwrap_or_else(|e| fail("the linked object", &e));

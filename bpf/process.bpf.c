@@ -5,8 +5,7 @@
  *
  * BTF tracepoints throughout (5.8): they cost nothing where they are not, see every way into the
  * kernel, 32-bit calls and io_uring included, and hand over typed pointers. Only a failed exec has
- * no tracepoint of its own and is taken at the return of the system call; that program looks at the
- * sign of the result first, so the calls that succeed pay for one comparison.
+ * no tracepoint of its own and is taken at the return of the system call, see syscall.bpf.c.
  *
  * Programs that walk paths exist twice, with bpf_loop() and with a bounded loop for kernels before
  * 5.17. The user side loads one of the two.
@@ -75,22 +74,19 @@ static __always_inline void on_exec(struct task_struct *task, pid_t old_pid,
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(se_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
+	se_enter();
 	on_exec(task, old_pid, bprm, SE_WALK_LOOP);
+	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(se_exec_bnd, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
+	se_enter();
 	on_exec(task, old_pid, bprm, SE_WALK_BOUNDED);
+	se_leave();
 	return 0;
-}
-
-/* Results by which the kernel makes the call start anew after a signal: no program ever sees them.
- */
-static __always_inline bool is_restart(long ret)
-{
-	return ret <= -512 && ret >= -516;
 }
 
 static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
@@ -98,7 +94,8 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 {
 	struct se_failed_buf *buf;
 	struct se_exec_failed *failed;
-	struct se_execve call = {};
+	struct se_args args = {};
+	__u64 filename, argv;
 	struct se_header *header;
 	struct task_struct *task;
 	struct fs_struct *fs;
@@ -106,8 +103,15 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 	long n;
 	void *to;
 
-	if (ret >= 0 || !se_execve(regs, &call) || is_restart(ret))
+	if (ret >= 0 || se_is_restart(ret))
 		return;
+	se_syscall_args(regs, &args);
+	filename = args.arg[0];
+	argv = args.arg[1];
+	if (se_syscall_call(regs) == SE_CALL_EXECVEAT) {
+		filename = args.arg[1];
+		argv = args.arg[2];
+	}
 	buf = se_begin(SE_KIND_EXEC_FAILED, &se_failed_bufs, struct se_failed_buf, failed);
 	if (!buf)
 		return;
@@ -131,7 +135,7 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 
 	to = se_room(header, SE_FAILED_ROOM);
 	if (to) {
-		n = bpf_probe_read_user_str(to, SE_PATH_MAX, (void *)call.filename);
+		n = bpf_probe_read_user_str(to, SE_PATH_MAX, (void *)filename);
 		if (n > 0) {
 			failed->filename.off = header->len;
 			failed->filename.len = n - 1;
@@ -142,40 +146,52 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 			failed->flags |= SE_EXEC_FAILED_FILENAME_FAULT;
 		}
 	}
-	se_exec_failed__fill_args(failed, call.argv, call.compat);
+	se_exec_failed__fill_args(failed, argv, args.compat);
 	se_output(header, SE_KIND_EXEC_FAILED, SE_FAILED_ROOM + SE_CHUNK);
 }
 
+/* Called by se_sys_exit, as all programs on sys_exit but that one. */
 SEC("tp_btf/sys_exit")
 int BPF_PROG(se_exec_failed, struct pt_regs *regs, long ret)
 {
+	se_enter();
 	on_failed_exec(regs, ret, SE_WALK_LOOP);
+	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(se_failed_bnd, struct pt_regs *regs, long ret)
 {
+	se_enter();
 	on_failed_exec(regs, ret, SE_WALK_BOUNDED);
+	se_leave();
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(se_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline void on_fork(struct task_struct *parent, struct task_struct *child)
 {
 	struct se_fork *fork;
 
 	/* A thread. */
 	if (child->pid != child->tgid)
-		return 0;
+		return;
 	fork = se_reserve(SE_KIND_FORK, struct se_fork);
 	if (!fork)
-		return 0;
+		return;
 	se_task__fill(&fork->task, child, true);
 	fork->creator_start_ns = parent->group_leader->start_boottime;
 	fork->creator_pid = parent->tgid;
 	fork->creator_tid = parent->pid;
 	se_submit(SE_KIND_FORK, fork);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(se_fork, struct task_struct *parent, struct task_struct *child)
+{
+	se_enter();
+	on_fork(parent, child);
+	se_leave();
 	return 0;
 }
 
@@ -228,12 +244,14 @@ int BPF_PROG(se_exit, struct task_struct *task)
 	struct trace_event_raw_sched_process_exit___dead *raw = NULL;
 	bool last;
 
+	se_enter();
 	if (bpf_core_field_exists(raw->group_dead))
 		last = ctx[1] & 0xff;
 	else
 		last = is_last_thread(task);
 	if (last)
 		on_exit(task);
+	se_leave();
 	return 0;
 }
 
@@ -255,7 +273,9 @@ static __always_inline void on_cgroup(struct cgroup *cgroup, const char *path, _
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(se_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 {
+	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_MKDIR);
+	se_leave();
 	return 0;
 }
 
@@ -266,14 +286,18 @@ int BPF_PROG(se_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 SEC("tp_btf/cgroup_release")
 int BPF_PROG(se_cgroup_rel, struct cgroup *cgroup, const char *path)
 {
+	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_RELEASE);
+	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/cgroup_rename")
 int BPF_PROG(se_cgroup_ren, struct cgroup *cgroup, const char *path)
 {
+	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_RENAME);
+	se_leave();
 	return 0;
 }
 

@@ -92,6 +92,7 @@ fn context(name: &str, sequence: u64) -> Context {
         sequence,
         process: Some(subject),
         parent: Some(Arc::clone(&shell)),
+        target: name.starts_with("ptrace").then(|| process(811, "/usr/sbin/sshd", b"", None)),
         session_leader: Some(shell.entity_id),
         container: in_container.then(|| Arc::new(container)),
         cgroup_path: Some(if in_container {
@@ -99,6 +100,8 @@ fn context(name: &str, sequence: u64) -> Context {
         } else {
             "/user.slice/user-0.slice".into()
         }),
+        destination_domain: matches!(name, "net_connect" | "net_flow").then(|| "www.example.org".into()),
+        ..Context::default()
     }
 }
 
@@ -137,8 +140,32 @@ fn lines() -> BTreeMap<String, Vec<u8>> {
         remark: None,
     };
     let blind = own::Sensor { program: "se_exec_failed", missing: Some("no BTF"), ..sensor };
+    let seen = own::Class {
+        kind: Kind::Exec,
+        level: Some("direct"),
+        hooks: &["tp_btf/sched_process_exec"],
+        grade: "kernel",
+        missing: None,
+        remark: Some("short paths"),
+    };
+    let unseen = own::Class {
+        kind: Kind::ExecFailed,
+        level: None,
+        hooks: &["tp_btf/sys_exit"],
+        missing: Some("no BTF"),
+        remark: None,
+        ..seen.clone()
+    };
     record("agent_started", &|out| {
-        own::started(&frame, &host(), now, [sensor, blind].into_iter(), "stopped", out)
+        own::started(
+            &frame,
+            &host(),
+            now,
+            [sensor, blind].into_iter(),
+            [seen.clone(), unseen.clone()].into_iter(),
+            "stopped",
+            out,
+        )
     });
     record("agent_stopped", &|out| own::stopped(&frame, now, "SIGTERM", 42, out));
     let gap = Gap {
@@ -149,6 +176,14 @@ fn lines() -> BTreeMap<String, Vec<u8>> {
         times_ns: (7_000_000_000, 9_000_000_000),
     };
     record("events_lost", &|out| own::gap(&frame, now, &gap, out));
+    let merged = own::Merged {
+        class: Kind::FileOpen,
+        count: 7,
+        pid: 4242,
+        inode: 131_076,
+        times_ns: (7_000_000_000, 7_900_000_000),
+    };
+    record("events_merged", &|out| own::merged(&frame, now, &[merged], &[(Kind::NetConnect, 2)], out));
     lines
 }
 

@@ -9,11 +9,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use agent::{Agent, Options, Samples, lines, tiny_program};
+use agent::{Agent, Options, PROCESS, Samples, lines, only, tiny_program};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 const CLASSES: [&str; 4] = ["exec", "exec_failed", "fork", "exit"];
+
+/// The process classes, and keys beside.
+fn options(config: &str) -> Options {
+    Options { config: format!("{}{config}", only(PROCESS)), ..Options::default() }
+}
 
 /// Runs `program N` for N in the range, `lanes` at a time.
 fn numbered_execs(program: &Path, numbers: std::ops::Range<u32>, lanes: u32) {
@@ -39,10 +44,19 @@ fn assert_ledger_closes(samples: &Samples) {
         let dropped = |reason: &str| {
             samples.matching("sentinel_events_dropped_total", &[&label, &format!("reason=\"{reason}\"")])
         };
-        let kernel = ["ring_full", "filtered", "deduplicated", "summarised"].map(dropped).iter().sum::<f64>();
+        let kernel = ["ring_full", "rate_limited", "skipped", "filtered", "deduplicated", "summarised"]
+            .map(dropped)
+            .iter()
+            .sum::<f64>();
         assert_eq!(stage("attempted"), stage("submitted") + kernel, "{class}: attempted");
         assert_eq!(stage("submitted"), stage("read"), "{class}: submitted");
-        assert_eq!(stage("read"), stage("decoded") + dropped("malformed"), "{class}: read");
+        assert_eq!(
+            stage("read") + stage("repeated"),
+            stage("decoded") + dropped("malformed"),
+            "{class}: read"
+        );
+        let merged = samples.matching("sentinel_events_merged_total", &[&label]);
+        assert_eq!(merged, dropped("deduplicated"), "{class}: merged");
         assert_eq!(
             stage("decoded"),
             stage("emitted") + stage("suppressed") + dropped("failed"),
@@ -80,13 +94,13 @@ fn assert_no_gaps(sequences: &[u64]) {
 #[test]
 #[ignore = "needs root and BPF"]
 fn fifty_thousand_execs_are_all_in_the_file_and_the_books_close() {
-    let mut agent = Agent::start(Options::default());
+    let mut agent = Agent::start(options(""));
     let program = tiny_program(&agent.directory);
     const EXECS: u32 = 50_000;
     numbered_execs(&program, 0..EXECS, 2);
     let samples = agent.metrics_at_rest();
     assert_ledger_closes(&samples);
-    assert_eq!(samples.sum("sentinel_events_dropped_total"), 0.0);
+    assert_eq!(samples.lost(), 0.0);
     let numbers = numbers_in(&agent.log(), &program);
     assert_eq!(numbers.len(), EXECS as usize, "every exec is in the file");
     assert_no_gaps(&sequences(&agent.log()));
@@ -96,8 +110,7 @@ fn fifty_thousand_execs_are_all_in_the_file_and_the_books_close() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_stopped_reader_and_a_tiny_ring_lose_events_but_not_the_count() {
-    let agent =
-        Agent::start(Options { config: "[ebpf]\nring_buffer_size = 16384\n".into(), ..Options::default() });
+    let agent = Agent::start(options("[ebpf]\nring_buffer_size = 16384\n"));
     let program = tiny_program(&agent.directory);
     const EXECS: u32 = 2_000;
     for round in 0..5 {
@@ -121,7 +134,7 @@ fn a_stopped_reader_and_a_tiny_ring_lose_events_but_not_the_count() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_thousand_reloads_under_load_lose_nothing() {
-    let mut agent = Agent::start(Options::default());
+    let mut agent = Agent::start(options(""));
     let program = tiny_program(&agent.directory);
     const EXECS: u32 = 10_000;
     let reloads = std::thread::scope(|scope| {
@@ -148,7 +161,7 @@ fn a_thousand_reloads_under_load_lose_nothing() {
     assert!(reloads >= 1_000);
     assert_eq!(samples.sum("sentinel_config_reloads_total"), f64::from(reloads), "every reload took effect");
     assert_ledger_closes(&samples);
-    assert_eq!(samples.sum("sentinel_events_dropped_total"), 0.0);
+    assert_eq!(samples.lost(), 0.0);
     assert_eq!(numbers_in(&agent.log(), &program).len(), EXECS as usize);
     assert_no_gaps(&sequences(&agent.log()));
     assert!(agent.stop().success());
@@ -160,7 +173,7 @@ fn killed_while_writing_it_leaves_a_valid_file_and_goes_on_with_the_sequence() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = tiny_program(directory.path());
     for round in 0..5 {
-        let options = Options { directory: Some(directory.path().to_owned()), ..Options::default() };
+        let options = Options { directory: Some(directory.path().to_owned()), ..options("") };
         let mut agent = Agent::start(options);
         std::thread::scope(|scope| {
             scope.spawn(|| numbered_execs(&program, round * 1_000..(round + 1) * 1_000, 2));
@@ -170,7 +183,7 @@ fn killed_while_writing_it_leaves_a_valid_file_and_goes_on_with_the_sequence() {
         agent.wait(Duration::from_secs(5));
         assert!(!lines(&agent.log()).is_empty());
     }
-    let options = Options { directory: Some(directory.path().to_owned()), ..Options::default() };
+    let options = Options { directory: Some(directory.path().to_owned()), ..options("") };
     let mut agent = Agent::start(options);
     assert!(agent.stop().success());
     let log = agent.log();
@@ -196,8 +209,9 @@ fn a_full_disk_is_survived_told_and_accounted_for() {
     let options = Options {
         directory: Some(directory.path().to_owned()),
         log_file: Some(log.clone()),
-        config: "[logging]\nbuffer_size = \"1MB\"\n[monitoring]\ncanary_interval_sec = 1\ncanary_timeout_sec = 1\n".into(),
-        ..Options::default()
+        ..options(
+            "[logging]\nbuffer_size = \"1MB\"\n[monitoring]\ncanary_interval_sec = 1\ncanary_timeout_sec = 1\n",
+        )
     };
     let agent = Agent::start(options);
     numbered_execs(&program, 0..3_000, 2);
@@ -239,7 +253,7 @@ fn a_full_disk_is_survived_told_and_accounted_for() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_second_instance_is_refused_with_the_pid_of_the_first() {
-    let agent = Agent::start(Options::default());
+    let agent = Agent::start(options(""));
     let second = Command::new(env!("CARGO_BIN_EXE_sentinel-edge"))
         .args(["run", "--config"])
         .arg(agent.directory.join("config.toml"))
@@ -253,10 +267,7 @@ fn a_second_instance_is_refused_with_the_pid_of_the_first() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn health_metrics_and_ready_tell_the_truth() {
-    let mut agent = Agent::start(Options {
-        config: "[monitoring]\ncanary_interval_sec = 1\ncanary_timeout_sec = 1\n".into(),
-        ..Options::default()
-    });
+    let mut agent = Agent::start(options("[monitoring]\ncanary_interval_sec = 1\ncanary_timeout_sec = 1\n"));
     let (status, body) = agent.get("/health");
     assert_eq!(status, 200, "{body}");
     let version: Value = serde_json::from_str(&agent.get("/version").1).expect("JSON");

@@ -48,6 +48,21 @@ struct inode___split {
 	u32 i_mtime_nsec, i_ctime_nsec;
 };
 
+/* References to an open file: a count until 6.12, since 6.13 one that is negative at the end (90ee6ed776c0). */
+struct file___counted {
+	struct {
+		s64 counter;
+	} f_count;
+};
+
+struct file___referenced {
+	struct {
+		struct {
+			s64 counter;
+		} refcnt;
+	} f_ref;
+};
+
 /* sched_process_exit tells whether the thread is the group's last one since 6.16. */
 struct trace_event_raw_sched_process_exit___dead {
 	bool group_dead;
@@ -74,8 +89,7 @@ static __always_inline __s64 se_ns(__s64 sec, __s64 nsec)
 	return sec * 1000000000 + nsec;
 }
 
-#define SE_TIMESPEC(src, field) \
-	se_ns(BPF_CORE_READ(src, field.tv_sec), BPF_CORE_READ(src, field.tv_nsec))
+#define SE_TIMESPEC(src, field) se_ns(SE_LOAD(src, field.tv_sec), SE_LOAD(src, field.tv_nsec))
 
 static __always_inline __s64 se_mtime_ns(const struct inode *inode)
 {
@@ -84,7 +98,7 @@ static __always_inline __s64 se_mtime_ns(const struct inode *inode)
 	const struct inode___renamed_both *renamed = (void *)inode;
 
 	if (bpf_core_field_exists(split->i_mtime_sec))
-		return se_ns(BPF_CORE_READ(split, i_mtime_sec), BPF_CORE_READ(split, i_mtime_nsec));
+		return se_ns(SE_LOAD(split, i_mtime_sec), SE_LOAD(split, i_mtime_nsec));
 	if (bpf_core_field_exists(renamed->__i_mtime))
 		return SE_TIMESPEC(renamed, __i_mtime);
 	return SE_TIMESPEC(plain, i_mtime);
@@ -98,8 +112,8 @@ static __always_inline __s64 se_ctime_ns(const struct inode *inode)
 
 	/* Since 6.13 the top bit of the nanoseconds says that somebody asked for the time. */
 	if (bpf_core_field_exists(split->i_ctime_sec))
-		return se_ns(BPF_CORE_READ(split, i_ctime_sec),
-			     BPF_CORE_READ(split, i_ctime_nsec) & 0x7fffffff);
+		return se_ns(SE_LOAD(split, i_ctime_sec),
+			     SE_LOAD(split, i_ctime_nsec) & 0x7fffffff);
 	if (bpf_core_field_exists(renamed->__i_ctime))
 		return SE_TIMESPEC(renamed, __i_ctime);
 	return SE_TIMESPEC(plain, i_ctime);

@@ -27,9 +27,9 @@ static __always_inline bool se_is_memfd(struct super_block *sb, __u64 magic, str
 
 	if (magic != SE_TMPFS_MAGIC && magic != SE_HUGETLBFS_MAGIC)
 		return false;
-	if (!(BPF_CORE_READ(sb, s_flags) & SE_SB_KERNMOUNT))
+	if (!(SE_LOAD(sb, s_flags) & SE_SB_KERNMOUNT))
 		return false;
-	name = BPF_CORE_READ(dentry, d_name.name);
+	name = SE_LOAD(dentry, d_name.name);
 	bpf_probe_read_kernel(head, sizeof(head), name);
 	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' &&
 	       head[4] == 'd' && head[5] == ':';
@@ -38,20 +38,20 @@ static __always_inline bool se_is_memfd(struct super_block *sb, __u64 magic, str
 static __always_inline void se_image__fill_inode(struct se_image *dst, struct inode *inode,
 						 struct dentry *dentry)
 {
-	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
-	__u32 dev = BPF_CORE_READ(sb, s_dev);
+	struct super_block *sb = SE_LOAD(inode, i_sb);
+	__u32 dev = SE_LOAD(sb, s_dev);
 
-	dst->inode = BPF_CORE_READ(inode, i_ino);
+	dst->inode = SE_LOAD(inode, i_ino);
 	dst->mtime_ns = se_mtime_ns(inode);
 	dst->ctime_ns = se_ctime_ns(inode);
-	dst->size_bytes = BPF_CORE_READ(inode, i_size);
-	dst->fs_magic = BPF_CORE_READ(sb, s_magic);
+	dst->size_bytes = SE_LOAD(inode, i_size);
+	dst->fs_magic = SE_LOAD(sb, s_magic);
 	dst->dev_major = dev >> SE_MINOR_BITS;
 	dst->dev_minor = dev & ((1U << SE_MINOR_BITS) - 1);
-	dst->mode = BPF_CORE_READ(inode, i_mode);
-	dst->owner_uid = BPF_CORE_READ(inode, i_uid.val);
-	dst->owner_gid = BPF_CORE_READ(inode, i_gid.val);
-	dst->nlink = BPF_CORE_READ(inode, i_nlink);
+	dst->mode = SE_LOAD(inode, i_mode);
+	dst->owner_uid = SE_LOAD(inode, i_uid.val);
+	dst->owner_gid = SE_LOAD(inode, i_gid.val);
+	dst->nlink = SE_LOAD(inode, i_nlink);
 	if (se_is_memfd(sb, dst->fs_magic, dentry))
 		dst->flags |= SE_IMAGE_MEMFD;
 	if (dst->fs_magic == SE_OVERLAYFS_MAGIC) {
@@ -66,24 +66,24 @@ static __always_inline void se_image__fill(struct se_image *dst, struct se_heade
 					   __u32 room, struct se_walk *walk,
 					   struct task_struct *task, const enum se_walker walker)
 {
-	struct file *file = BPF_CORE_READ(task, mm, exe_file);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct file *file = SE_LOAD(task, mm, exe_file);
+	struct fs_struct *fs = SE_LOAD(task, fs);
 	struct dentry *dentry;
 
 	if (file) {
-		dentry = BPF_CORE_READ(file, f_path.dentry);
-		se_image__fill_inode(dst, BPF_CORE_READ(file, f_inode), dentry);
+		dentry = SE_LOAD(file, f_path.dentry);
+		se_image__fill_inode(dst, SE_LOAD(file, f_inode), dentry);
 		se_append_path(header, room, &dst->exe, &dst->flags, SE_IMAGE_EXE_CUT,
-			       SE_IMAGE_EXE_DETACHED, walk, task, BPF_CORE_READ(file, f_path.mnt),
-			       dentry, walker);
+			       SE_IMAGE_EXE_DETACHED, walk, task, SE_LOAD(file, f_path.mnt), dentry,
+			       walker);
 	} else {
 		dst->flags |= SE_IMAGE_NONE;
 	}
 	if (fs) {
-		dentry = BPF_CORE_READ(fs, pwd.dentry);
+		dentry = SE_LOAD(fs, pwd.dentry);
 		se_append_path(header, room, &dst->cwd, &dst->flags, SE_IMAGE_CWD_CUT,
-			       SE_IMAGE_CWD_DETACHED, walk, task, BPF_CORE_READ(fs, pwd.mnt),
-			       dentry, walker);
+			       SE_IMAGE_CWD_DETACHED, walk, task, SE_LOAD(fs, pwd.mnt), dentry,
+			       walker);
 		if (se_is_deleted(dentry))
 			dst->flags |= SE_IMAGE_CWD_DELETED;
 	}

@@ -22,4 +22,35 @@ const volatile __u32 se_env_max __weak = 0;
 const volatile __u32 se_exec_room __weak = sizeof(struct se_exec) + 4 * SE_PATH_MAX +
 					   SE_ARGS_DEFAULT;
 
+/* Buffers a CPU, see enum se_lane. */
+const volatile __u32 se_lanes __weak = 5;
+/* Kinds of records that somebody wants, a bit each. */
+const volatile __u64 se_kinds __weak = ~0ULL;
+/* Those of them that are taken from the return of system calls, which does not see an io_uring at work. */
+const volatile __u64 se_called_kinds __weak = ~0ULL;
+
+/*
+ * From the kernel's number of a system call to ours (enum se_call), for 64-bit and for 32-bit callers.
+ * What nobody wants is 0. se_calls_any (enum se_route) says whether either table has an entry, so that the way in of the
+ * call is looked at only then.
+ */
+const volatile __u8 se_calls_any[SE_NR_MAX] __weak = {};
+const volatile __u8 se_calls[SE_NR_MAX] __weak = {};
+const volatile __u8 se_calls_32[SE_NR_32_MAX] __weak = {};
+
+/* Length of the merge window; 0: nothing is merged. */
+const volatile __u64 se_merge_window_ns __weak = 0;
+/* Which exclusions are configured (enum se_skip), so that the others cost nothing. */
+const volatile __u32 se_skips __weak = 0;
+/* Whether names of files or directories are watched or skipped wherever they are. */
+const volatile __u8 se_has_names __weak = 0;
+const volatile __u8 se_has_directory_names __weak = 0;
+const volatile __u8 se_has_inodes __weak = 0;
+/* Events of pseudo file systems and of terminals are noise, unless a path says otherwise. */
+const volatile __u8 se_skip_pseudo __weak = 1;
+/* Limit on records of the bulk ring, a second; 0: none. */
+const volatile __u64 se_bulk_rate __weak = 0;
+const volatile __u8 se_backpressure __weak = 0;
+const volatile __u64 se_bulk_bytes __weak = 4194304;
+
 #endif

@@ -34,8 +34,8 @@ static __always_inline struct mount *se_mount(struct vfsmount *vfsmount)
 /* Puts a slash and the dentry's name in front of the path; false if they do not fit. */
 static __always_inline bool se_walk_prepend(struct se_walk *walk, struct dentry *dentry)
 {
-	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
-	__u32 len = BPF_CORE_READ(dentry, d_name.hash_len) >> 32;
+	const unsigned char *name = SE_LOAD(dentry, d_name.name);
+	__u32 len = SE_LOAD(dentry, d_name.hash_len) >> 32;
 	__u32 start = walk->start;
 
 	if (len > SE_NAME_MAX)
@@ -61,25 +61,25 @@ static __always_inline long se_walk_step(struct se_walk *walk)
 
 	if (dentry == walk->mount_root) {
 		struct mount *mount = walk->mount;
-		struct mount *up = BPF_CORE_READ(mount, mnt_parent);
+		struct mount *up = SE_LOAD(mount, mnt_parent);
 
 		if (up == mount) {
 			walk->end = mount == walk->top ? SE_WALK_TOP : SE_WALK_DETACHED;
 			return 1;
 		}
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->dentry = SE_LOAD(mount, mnt_mountpoint);
 		walk->mount = up;
-		walk->mount_root = BPF_CORE_READ(up, mnt.mnt_root);
+		walk->mount_root = SE_LOAD(up, mnt.mnt_root);
 		return 0;
 	}
 
-	parent = BPF_CORE_READ(dentry, d_parent);
+	parent = SE_LOAD(dentry, d_parent);
 	if (parent == dentry) {
 		/*
 		 * The root of a filesystem, not reached through this mount. Files that were never
 		 * in a directory, such as a memfd, are such roots and carry their name.
 		 */
-		const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+		const unsigned char *name = SE_LOAD(dentry, d_name.name);
 		unsigned char first = '/';
 
 		bpf_probe_read_kernel(&first, sizeof(first), name);
@@ -98,22 +98,15 @@ static long se_walk_callback(__u32 index, struct se_walk **walk)
 	return se_walk_step(*walk);
 }
 
-/*
- * Appends the path to the record. The flags `cut` and `detached` are those of the record; what they
- * mean is in abi.h.
- */
-static __always_inline void se_append_path(struct se_header *header, __u32 room, struct se_str *str,
-					   __u32 *flags, __u32 cut, __u32 detached,
-					   struct se_walk *walk, struct task_struct *task,
-					   struct vfsmount *mnt, struct dentry *dentry,
-					   const enum se_walker walker)
+/* Walks from the dentry up; what was found is in walk->path from se_walk_start() on. */
+static __always_inline void se_walk(struct se_walk *walk, struct task_struct *task,
+				    struct vfsmount *mnt, struct dentry *dentry,
+				    const enum se_walker walker)
 {
-	__u32 start;
-
 	walk->dentry = dentry;
 	walk->mount = se_mount(mnt);
-	walk->mount_root = BPF_CORE_READ(mnt, mnt_root);
-	walk->top = BPF_CORE_READ(task, nsproxy, mnt_ns, root);
+	walk->mount_root = SE_LOAD(mnt, mnt_root);
+	walk->top = SE_LOAD(task, nsproxy, mnt_ns, root);
 	walk->start = SE_PATH_MAX;
 	walk->end = SE_WALK_CUT;
 
@@ -126,27 +119,48 @@ static __always_inline void se_append_path(struct se_header *header, __u32 room,
 				break;
 		}
 	}
+}
 
-	start = *(volatile __u32 *)&walk->start;
+/* Where the path begins, below SE_PATH_MAX. */
+static __always_inline __u32 se_walk_start(struct se_walk *walk)
+{
+	__u32 start = *(volatile __u32 *)&walk->start;
+
 	if (start >= SE_PATH_MAX) {
 		/* Nothing was prepended: the root itself, unless the walk broke off at once. */
 		start = SE_PATH_MAX - 1;
 		walk->path[start] = '/';
 	}
+	start &= SE_PATH_MAX - 1;
+	barrier_var(start);
+	return start & (SE_PATH_MAX - 1);
+}
+
+/*
+ * Appends the path to the record. The flags `cut` and `detached` are those of the record; what they
+ * mean is in abi.h.
+ */
+static __always_inline void se_append_path(struct se_header *header, __u32 room, struct se_str *str,
+					   __u32 *flags, __u32 cut, __u32 detached,
+					   struct se_walk *walk, struct task_struct *task,
+					   struct vfsmount *mnt, struct dentry *dentry,
+					   const enum se_walker walker)
+{
+	__u32 start;
+
+	se_walk(walk, task, mnt, dentry, walker);
+	start = se_walk_start(walk);
 	if (walk->end == SE_WALK_CUT)
 		*flags |= cut;
 	else if (walk->end == SE_WALK_DETACHED)
 		*flags |= detached;
-	start &= SE_PATH_MAX - 1;
-	barrier_var(start);
-	se_append_kernel(header, room, str, &walk->path[start & (SE_PATH_MAX - 1)],
-			 SE_PATH_MAX - start);
+	se_append_kernel(header, room, str, &walk->path[start], SE_PATH_MAX - start);
 }
 
 /* Removed from its directory: neither in the hash of names nor a root. */
 static __always_inline bool se_is_deleted(struct dentry *dentry)
 {
-	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+	return !SE_LOAD(dentry, d_hash.pprev) && SE_LOAD(dentry, d_parent) != dentry;
 }
 
 #endif

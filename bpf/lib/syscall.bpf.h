@@ -1,92 +1,129 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Which system call it was and what it was given, per architecture and for 32-bit callers. */
+/*
+ * Which system call returns and what it was given, the same for every architecture and for 32-bit
+ * callers.
+ *
+ * The numbers of 32-bit calls mean other calls to 64-bit programs and the other way round, so the way in
+ * decides. Arguments come from the registers that the kernel saved on the way in; the caller cannot change
+ * them while the call runs. Only what they point to is the caller's.
+ */
 #ifndef SE_SYSCALL_BPF_H
 #define SE_SYSCALL_BPF_H
 
-#include "common.bpf.h"
+#include "knobs.bpf.h"
 
-/* An execve or execveat as it was called. */
-struct se_execve {
-	__u64 filename; /* addresses in user memory */
-	__u64 argv;
-	bool compat; /* pointers are 32 bits wide */
+struct se_args {
+	__u64 arg[6];
+	bool compat; /* pointers and longs are 32 bits wide */
 };
+
+/* A field of the current task. This is asked several times in every call that is handled, so it must be cheap. */
+#define SE_CURRENT_READ(field)                                                       \
+	(bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf) \
+		 ? ((struct task_struct *)bpf_get_current_task_btf())->field         \
+		 : BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), field))
 
 #if defined(__TARGET_ARCH_x86)
 
-enum se_nr {
-	SE_NR_EXECVE = 59,
-	SE_NR_EXECVEAT = 322,
-	SE_NR_EXECVE_32 = 11,
-	SE_NR_EXECVEAT_32 = 358,
-	SE_NR_EXECVE_X32 = 0x40000000 + 520,
-	SE_NR_EXECVEAT_X32 = 0x40000000 + 545,
-	SE_TS_COMPAT = 2, /* thread_info.status: in a 32-bit system call */
+enum {
+	SE_TS_COMPAT = 2,	 /* thread_info.status: in a 32-bit system call */
+	SE_X32_BIT = 0x40000000, /* in the number of calls of the x32 ABI */
+	SE_X32_FIRST = 512, /* first of those that have numbers of their own, with 32-bit structs */
 };
 
-/*
- * Fills `call` if the call that returns is an execve or execveat. The numbers of 32-bit calls mean
- * other calls to 64-bit programs and the other way round, so the way in decides.
- */
-static __always_inline bool se_execve(struct pt_regs *regs, struct se_execve *call)
+static __always_inline __u32 se_syscall_nr(struct pt_regs *regs)
 {
-	__u32 nr = regs->orig_ax;
-	struct task_struct *task;
-	bool at;
+	return (__u32)regs->orig_ax & ~SE_X32_BIT;
+}
 
-	if (nr != SE_NR_EXECVE && nr != SE_NR_EXECVEAT && nr != SE_NR_EXECVE_32 &&
-	    nr != SE_NR_EXECVEAT_32 && nr != SE_NR_EXECVE_X32 && nr != SE_NR_EXECVEAT_X32)
-		return false;
-	task = (void *)bpf_get_current_task();
-	if (BPF_CORE_READ(task, thread_info.status) & SE_TS_COMPAT) {
-		if (nr != SE_NR_EXECVE_32 && nr != SE_NR_EXECVEAT_32)
-			return false;
-		at = nr == SE_NR_EXECVEAT_32;
-		call->filename = (__u32)(at ? regs->cx : regs->bx);
-		call->argv = (__u32)(at ? regs->dx : regs->cx);
-		call->compat = true;
-		return true;
+static __always_inline bool se_syscall_is_32(struct pt_regs *regs)
+{
+	return SE_CURRENT_READ(thread_info.status) & SE_TS_COMPAT;
+}
+
+static __always_inline void se_syscall_args(struct pt_regs *regs, struct se_args *args)
+{
+	if (se_syscall_is_32(regs)) {
+		args->arg[0] = (__u32)regs->bx;
+		args->arg[1] = (__u32)regs->cx;
+		args->arg[2] = (__u32)regs->dx;
+		args->arg[3] = (__u32)regs->si;
+		args->arg[4] = (__u32)regs->di;
+		args->arg[5] = (__u32)regs->bp;
+		args->compat = true;
+		return;
 	}
-	if (nr == SE_NR_EXECVE_32 || nr == SE_NR_EXECVEAT_32)
-		return false;
-	at = nr == SE_NR_EXECVEAT || nr == SE_NR_EXECVEAT_X32;
-	call->filename = at ? regs->si : regs->di;
-	call->argv = at ? regs->dx : regs->si;
-	call->compat = nr == SE_NR_EXECVE_X32 || nr == SE_NR_EXECVEAT_X32;
-	return true;
+	args->arg[0] = regs->di;
+	args->arg[1] = regs->si;
+	args->arg[2] = regs->dx;
+	args->arg[3] = regs->r10;
+	args->arg[4] = regs->r8;
+	args->arg[5] = regs->r9;
+	args->compat = se_syscall_nr(regs) >= SE_X32_FIRST && regs->orig_ax & SE_X32_BIT;
 }
 
 #elif defined(__TARGET_ARCH_arm64)
 
-enum se_nr {
-	SE_NR_EXECVE = 221,
-	SE_NR_EXECVEAT = 281,
-	SE_NR_EXECVE_32 = 11,
-	SE_NR_EXECVEAT_32 = 387,
+enum {
 	SE_TIF_32BIT = 22,
 };
 
-static __always_inline bool se_execve(struct pt_regs *regs, struct se_execve *call)
+static __always_inline __u32 se_syscall_nr(struct pt_regs *regs)
 {
-	__s32 nr = regs->syscallno;
-	struct task_struct *task;
-	bool at;
+	return regs->syscallno;
+}
 
-	if (nr != SE_NR_EXECVE && nr != SE_NR_EXECVEAT && nr != SE_NR_EXECVE_32 &&
-	    nr != SE_NR_EXECVEAT_32)
-		return false;
-	task = (void *)bpf_get_current_task();
-	call->compat = BPF_CORE_READ(task, thread_info.flags) & 1UL << SE_TIF_32BIT;
-	if (call->compat != (nr == SE_NR_EXECVE_32 || nr == SE_NR_EXECVEAT_32))
-		return false;
-	at = nr == SE_NR_EXECVEAT || nr == SE_NR_EXECVEAT_32;
-	call->filename = at ? regs->regs[1] : regs->orig_x0;
-	call->argv = at ? regs->regs[2] : regs->regs[1];
-	return true;
+static __always_inline bool se_syscall_is_32(struct pt_regs *regs)
+{
+	return SE_CURRENT_READ(thread_info.flags) & 1UL << SE_TIF_32BIT;
+}
+
+static __always_inline void se_syscall_args(struct pt_regs *regs, struct se_args *args)
+{
+	args->arg[0] = regs->orig_x0;
+	args->arg[1] = regs->regs[1];
+	args->arg[2] = regs->regs[2];
+	args->arg[3] = regs->regs[3];
+	args->arg[4] = regs->regs[4];
+	args->arg[5] = regs->regs[5];
+	args->compat = se_syscall_is_32(regs);
 }
 
 #else
-#error "system call numbers of this architecture are not known"
+#error "the registers of this architecture are not known"
 #endif
+
+/* enum se_call of the call that returns, SE_CALL_NONE if nobody wants it. */
+static __always_inline __u32 se_syscall_call(struct pt_regs *regs)
+{
+	__u32 nr = se_syscall_nr(regs);
+
+	if (se_syscall_is_32(regs))
+		return nr < SE_NR_32_MAX ? se_calls_32[nr] : SE_CALL_NONE;
+	return nr < SE_NR_MAX ? se_calls[nr] : SE_CALL_NONE;
+}
+
+/* Results by which the kernel makes the call start anew after a signal: no program ever sees them.
+ */
+static __always_inline bool se_is_restart(long ret)
+{
+	return ret <= -512 && ret >= -516;
+}
+
+/*
+ * A pointer or a long in user memory; false if it was not readable. Structs of pointers and longs have other
+ * layouts for 32-bit callers.
+ */
+static __always_inline bool se_user_long(__u64 *value, __u64 address, bool compat)
+{
+	__u32 narrow = 0;
+
+	if (!compat)
+		return !bpf_probe_read_user(value, sizeof(*value), (void *)address);
+	if (bpf_probe_read_user(&narrow, sizeof(narrow), (void *)address))
+		return false;
+	*value = narrow;
+	return true;
+}
 
 #endif

@@ -37,25 +37,28 @@ static __always_inline void se_pid_inner(struct task_struct *task, struct upid *
  * The control group: of the default hierarchy, unless the task sits in its root and a version 1
  * controller has put it deeper, as on hosts that mount both.
  */
-static __always_inline void se_cgroup__fill(struct se_task *dst, struct task_struct *task,
-					    const bool trusted)
+static __always_inline void se_cgroup__fill(__u64 *cgroup_id, __u32 *hierarchy,
+					    struct task_struct *task, const bool trusted)
 {
 	struct css_set *set = SE_READ(trusted, task, cgroups);
 	struct cgroup *cgroup = SE_READ(trusted, set, dfl_cgrp);
 	int level = SE_READ(trusted, cgroup, level);
 
-	dst->cgroup_id = SE_READ(trusted, cgroup, kn, id);
+	*cgroup_id = SE_READ(trusted, cgroup, kn, id);
 #define SE_DEEPER(controller)                                                          \
 	if (!level && bpf_core_enum_value_exists(enum cgroup_subsys_id, controller)) { \
 		int __i = bpf_core_enum_value(enum cgroup_subsys_id, controller);      \
 		struct cgroup_subsys_state *__css = NULL;                              \
 		struct cgroup *__v1;                                                   \
-		bpf_core_read(&__css, sizeof(__css), &set->subsys[__i]);               \
-		__v1 = BPF_CORE_READ(__css, cgroup);                                   \
-		level = BPF_CORE_READ(__v1, level);                                    \
+		if (trusted)                                                           \
+			__css = set->subsys[__i];                                      \
+		else                                                                   \
+			bpf_core_read(&__css, sizeof(__css), &set->subsys[__i]);       \
+		__v1 = SE_READ(trusted, __css, cgroup);                                \
+		level = SE_READ(trusted, __v1, level);                                 \
 		if (level > 0) {                                                       \
-			dst->cgroup_id = BPF_CORE_READ(__v1, kn, id);                  \
-			dst->hierarchy = BPF_CORE_READ(__v1, root, hierarchy_id);      \
+			*cgroup_id = SE_READ(trusted, __v1, kn, id);                   \
+			*hierarchy = SE_READ(trusted, __v1, root, hierarchy_id);       \
 		}                                                                      \
 	}
 	SE_DEEPER(memory_cgrp_id)
@@ -126,7 +129,7 @@ static __always_inline void se_task__fill(struct se_task *dst, struct task_struc
 	dst->ipc_ns = SE_READ(trusted, nsproxy, ipc_ns, ns.inum);
 	dst->cgroup_ns = SE_READ(trusted, nsproxy, cgroup_ns, ns.inum);
 	dst->user_ns = SE_READ(trusted, cred, user_ns, ns.inum);
-	se_cgroup__fill(dst, task, trusted);
+	se_cgroup__fill(&dst->cgroup_id, &dst->hierarchy, task, trusted);
 
 	if (SE_READ(trusted, task, flags) & SE_PF_KTHREAD)
 		dst->flags |= SE_TASK_KTHREAD;

@@ -130,7 +130,9 @@ fn ended(result: Result<(), Error>) -> Exit {
 
 /// What the host supports and what each sensor would use, for `doctor`.
 pub fn doctor(config: &kernel::Config) -> Vec<Line> {
-    doctor::host::lines(&support::probe(&support::Roots::default()), config)
+    let mut facts = support::probe(&support::Roots::default());
+    facts.try_trampolines();
+    doctor::host::lines(&facts, config)
 }
 
 /// Lines for people, with colours or without.

@@ -163,6 +163,7 @@ fn plain(setting: &Setting) -> Json {
         Value::Ip(ip) => json!(ip),
         Value::Address(address) => json!(address),
         Value::Names(names) => json!(names),
+        Value::Ports(ports) => json!(ports),
     }
 }
 

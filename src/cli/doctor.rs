@@ -4,6 +4,7 @@
 //! configuration from [`check`](crate::config::check).
 
 pub mod host;
+mod sensors;
 
 use std::fmt::Write as _;
 

@@ -102,6 +102,7 @@ macro_rules! field {
     (ip) => { std::net::IpAddr };
     (address) => { std::net::SocketAddr };
     (names) => { Vec<String> };
+    (ports) => { Vec<u16> };
 }
 
 /// The table. A section is `name { keys } aliases { second names }`, a key is

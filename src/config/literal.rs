@@ -13,8 +13,8 @@ pub enum Literal {
     Whole(i128),
     /// Text: quoted in a file; the whole of a variable or a flag.
     Text(String),
-    /// A list of texts.
-    Texts(Vec<String>),
+    /// A list of texts and numbers.
+    List(Vec<Literal>),
     /// What no key takes, with the words for it.
     Other(String),
 }
@@ -36,17 +36,7 @@ impl Literal {
                 Literal::Other("a list of tables".to_owned())
             }
             DeValue::Array(items) => {
-                let texts: Option<Vec<String>> = items
-                    .iter()
-                    .map(|item| match item.get_ref() {
-                        DeValue::String(s) => Some(s.to_string()),
-                        _ => None,
-                    })
-                    .collect();
-                texts.map_or_else(
-                    || Literal::Other("a list with other things than text".into()),
-                    Literal::Texts,
-                )
+                Literal::List(items.iter().map(|item| Literal::from_toml(item.get_ref())).collect())
             }
         }
     }
@@ -59,7 +49,7 @@ impl fmt::Display for Literal {
             Literal::Switch(b) => write!(f, "{b}"),
             Literal::Whole(n) => write!(f, "{n}"),
             Literal::Text(s) => f.write_str(&quoted(s)),
-            Literal::Texts(list) => write!(f, "a list of {}", list.len()),
+            Literal::List(list) => write!(f, "a list of {}", list.len()),
             Literal::Other(words) => f.write_str(words),
         }
     }

@@ -14,6 +14,7 @@ pub mod check;
 pub mod document;
 pub mod error;
 pub mod key;
+pub mod list;
 pub mod literal;
 mod nearest;
 pub mod raw;

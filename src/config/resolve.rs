@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::{Error, Errors, Place, Problem};
 use super::settings::{Setting, Settings};
 use super::source::{HOST_PROC, Host};
-use super::table::{core, ebpf, logging, monitoring, process, security, tail};
+use super::table::{core, ebpf, file, filter, logging, monitoring, network, process, security, tail};
 use super::value::Value;
 use crate::event::Kind;
 use crate::{control, enrich, kernel, sink};
@@ -32,6 +32,9 @@ pub(super) struct Typed {
     core: core::Values,
     ebpf: ebpf::Values,
     process: process::Values,
+    file: file::Values,
+    network: network::Values,
+    filter: filter::Values,
     logging: logging::Values,
     monitoring: monitoring::Values,
     security: security::Values,
@@ -51,6 +54,9 @@ impl Typed {
             core: core::Values::read(settings),
             ebpf: ebpf::Values::read(settings),
             process: process::Values::read(settings),
+            file: file::Values::read(settings),
+            network: network::Values::read(settings),
+            filter: filter::Values::read(settings),
             logging: logging::Values::read(settings),
             monitoring: monitoring::Values::read(settings),
             security: security::Values::read(settings),
@@ -79,15 +85,18 @@ impl Resolver<'_> {
     }
 
     pub(super) fn kernel(&mut self, typed: &Typed) -> kernel::Config {
-        let Typed { ebpf, process, .. } = typed;
+        let Typed { ebpf, process, filter, .. } = typed;
         let page = self.host.page_bytes;
-        if !ebpf.ring_buffer_size.is_multiple_of(page) {
+        for (key, bytes) in
+            [("ring_buffer_size", ebpf.ring_buffer_size), ("bulk_ring_size", ebpf.bulk_ring_size)]
+        {
             // Both are powers of two, so a size that is no multiple is smaller than a page.
-            let why = format!(
-                "{} is no multiple of this host's page size; the nearest valid size is {page}",
-                ebpf.ring_buffer_size
-            );
-            self.impossible("ebpf", &["ring_buffer_size"], why);
+            if !bytes.is_multiple_of(page) {
+                let why = format!(
+                    "{bytes} is no multiple of this host's page size; the nearest valid size is {page}"
+                );
+                self.impossible("ebpf", &[key], why);
+            }
         }
         let wanted = |kind: &&Kind| {
             let setting = self.settings.find("events", kind.name());
@@ -95,6 +104,14 @@ impl Resolver<'_> {
         };
         kernel::Config {
             ring_buffer_bytes: fit(ebpf.ring_buffer_size),
+            bulk_ring_bytes: fit(ebpf.bulk_ring_size),
+            bulk_rate: ebpf.max_events_per_sec.into(),
+            backpressure: ebpf.enable_backpressure,
+            hooks: kernel::config::Hooks::from_name(&ebpf.hooks).unwrap_or_default(),
+            merge_window: Some(filter.merge_window_ms)
+                .filter(|&ms| ms != 0)
+                .map(|ms| Duration::from_millis(ms.into())),
+            filter: filters(typed),
             args_max_bytes: fit(process.args_max_bytes),
             env_max_bytes: if process.env_allow.is_empty() { 0 } else { fit(process.env_max_bytes) },
             kinds: Kind::ALL.iter().filter(wanted).copied().collect(),
@@ -310,6 +327,26 @@ impl Resolver<'_> {
             log_security_events: security.log_security_events,
             alert_on_anomalies: security.alert_on_anomalies,
         }
+    }
+}
+
+/// What is watched and what is left out.
+fn filters(typed: &Typed) -> kernel::config::Filter {
+    let Typed { core, file, network, filter, logging, .. } = typed;
+    let log = logging.output.as_deref().and_then(std::path::Path::parent).map(std::path::Path::to_owned);
+    let ids = filter.skip_users.iter().filter_map(|user| user.parse().ok());
+    let names = filter.skip_users.iter().filter(|user| user.parse::<u32>().is_err());
+    kernel::config::Filter {
+        watch_paths: file.watch_paths.clone(),
+        skip_paths: file.skip_paths.clone(),
+        own_directories: log.into_iter().chain([core.state_dir.clone()]).collect(),
+        skip_executables: filter.skip_executables.clone(),
+        skip_cgroups: filter.skip_cgroups.clone(),
+        skip_users: ids.collect(),
+        skip_user_names: names.cloned().collect(),
+        skip_ports: filter.skip_ports.clone(),
+        skip_pseudo: file.skip_pseudo,
+        unix_sockets: network.unix_sockets,
     }
 }
 

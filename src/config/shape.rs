@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+pub use super::list::Items;
 use super::literal::Literal;
 use super::nearest;
 use super::value::{Size, Value};
@@ -45,13 +46,13 @@ pub enum Shape {
     Ip,
     /// An IP address and port.
     Address,
-    /// A list of names, each with `*` at its end if it is to match a prefix.
-    Names,
+    /// A list.
+    List(Items),
 }
 
 /// Constructors, named as the table names the shapes.
 pub(super) mod new {
-    use super::Shape;
+    use super::{Items, Shape};
 
     pub const fn switch() -> Shape {
         Shape::Switch
@@ -86,8 +87,11 @@ pub(super) mod new {
     pub const fn address() -> Shape {
         Shape::Address
     }
-    pub const fn names() -> Shape {
-        Shape::Names
+    pub const fn names(items: Items) -> Shape {
+        Shape::List(items)
+    }
+    pub const fn ports() -> Shape {
+        Shape::List(Items::Ports)
     }
 }
 
@@ -133,7 +137,7 @@ impl Shape {
             Shape::Address => {
                 "an IP address and port such as \"127.0.0.1:9090\" or \"[::1]:9090\"".to_owned()
             }
-            Shape::Names => "a list of names such as [\"LD_PRELOAD\", \"GIT_*\"]".to_owned(),
+            Shape::List(items) => items.expected(),
         }
     }
 
@@ -149,7 +153,11 @@ impl Shape {
             Shape::Whole { .. } | Shape::Port => {
                 text.parse().map_or_else(|_| Literal::Text(text.to_owned()), Literal::Whole)
             }
-            Shape::Names => Literal::Texts(text.split(',').map(|name| name.trim().to_owned()).collect()),
+            Shape::List(_) => {
+                let item =
+                    |text: &str| text.parse().map_or_else(|_| Literal::Text(text.to_owned()), Literal::Whole);
+                Literal::List(text.split(',').map(str::trim).map(item).collect())
+            }
             _ => Literal::Text(text.to_owned()),
         }
     }
@@ -192,7 +200,7 @@ impl Shape {
             (Shape::Path | Shape::OptionalPath(_), Literal::Text(t)) => read_path(t),
             (Shape::Ip, Literal::Text(t)) => read_ip(t).map(Value::Ip).ok_or(NO_HINT),
             (Shape::Address, Literal::Text(t)) => read_address(t),
-            (Shape::Names, Literal::Texts(names)) => read_names(names),
+            (Shape::List(items), Literal::List(list)) => items.read(list).map_err(hint),
             _ => Err(NO_HINT),
         }
     }
@@ -280,17 +288,5 @@ fn read_address(text: &str) -> Result<Value, Misfit> {
         Some(_) => Err(hint("port 0 is none that a scraper could find".to_owned())),
         None if read_ip(text).is_some() => Err(hint("the port is missing".to_owned())),
         None => Err(NO_HINT),
-    }
-}
-
-fn read_names(names: &[String]) -> Result<Value, Misfit> {
-    let fits = |name: &str| {
-        let stem = name.strip_suffix('*').unwrap_or(name);
-        !stem.is_empty()
-            && !stem.contains(|c: char| c == '*' || c == '=' || c.is_whitespace() || c.is_control())
-    };
-    match names.iter().find(|name| !fits(name)) {
-        Some(name) => Err(hint(format!("{} is no name", super::literal::quoted(name)))),
-        None => Ok(Value::Names(names.to_vec())),
     }
 }

@@ -6,7 +6,7 @@
 
 use super::key::{Alias, Author, Both, Effect, Key, Section, field, keys};
 use super::settings::Settings;
-use super::shape::new;
+use super::shape::{Items, new};
 use crate::event::Kind;
 
 const KIB: u64 = 1 << 10;
@@ -30,12 +30,38 @@ const ENV_ALLOW: &str = r#"[
     "SSH_CONNECTION", "SUDO_USER"
 ]"#;
 
+/// Paths whose reads are reported by default: what is worth stealing, and is read seldom on a busy server or only by
+/// those few programs that it belongs to. In lines: passwords of this host and who may become root; its keys; keys
+/// and tokens of people; of clouds; passwords that clients keep in files; of Kubernetes and containers; what browsers
+/// keep; what was typed into shells and database clients; memory and environment of other processes. Not chosen:
+/// /etc/passwd and certificates, which everybody reads, .env and .npmrc, which every start of a service or a build
+/// reads, and whole home directories.
+const WATCH_PATHS: &str = r#"[
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd",
+    "/etc/sudoers", "/etc/sudoers.d/", "/var/lib/sss/secrets/", "/var/lib/samba/private/",
+    "/etc/krb5.keytab", "/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key", "/etc/ssl/private/", "/etc/pki/tls/private/", "/etc/letsencrypt/archive/",
+    "/etc/wireguard/", "/etc/NetworkManager/system-connections/",
+    "*/.ssh/", "*/.gnupg/", "*/keyrings/", "*/kwalletd/",
+    "*/.aws/", "*/.azure/", "*/credentials.db", "*/access_tokens.db", "*/application_default_credentials.json",
+    "*/.boto", "*/.s3cfg", "*/rclone.conf", "*/credentials.tfrc.json", "*/.vault-token",
+    "*/.netrc", "*/.git-credentials", "*/.pgpass", "*/.my.cnf", "*/.pypirc",
+    "*/.kube/", "*/.docker/", "/etc/kubernetes/admin.conf", "/etc/kubernetes/pki/", "/var/lib/kubelet/pki/",
+    "/etc/rancher/k3s/k3s.yaml", "/run/secrets/", "/var/run/secrets/",
+    "*/Login Data", "*/Cookies", "*/Web Data", "*/logins.json", "*/key4.db", "*/cookies.sqlite",
+    "*/.bash_history", "*/.zsh_history", "*/.mysql_history", "*/.psql_history",
+    "/proc/*/mem", "/proc/*/environ", "/proc/kcore", "/dev/mem", "/dev/kmem", "/dev/port"
+]"#;
+
 /// The sections, in the order of the documents.
 pub const SECTIONS: &[Section] = &[
     core::SECTION,
     ebpf::SECTION,
     process::SECTION,
     EVENTS,
+    file::SECTION,
+    network::SECTION,
+    filter::SECTION,
     logging::SECTION,
     monitoring::SECTION,
     security::SECTION,
@@ -128,16 +154,25 @@ keys! {
         /// events of the moments in which the agent gets no CPU, and takes twice its size of resident memory, as
         /// its pages are mapped twice.
         ring_buffer_size: power_of_two(4 * KIB, GIB, None) = "1048576", Guide, Restart;
+        /// Size of the ring buffer of the bulk classes (files, network, memory). `ring_buffer_size` is that of the
+        /// critical ones, which is read first.
+        bulk_ring_size: power_of_two(4 * KIB, GIB, None) = "4194304", Ours, Restart;
+        /// Which hooks a sensor may use beside tracepoints and control group hooks: "auto" the best that this host
+        /// has; "trampoline" trampolines on kernel functions and hooks of the security modules; "syscall" the return
+        /// of system calls. `sentinel-edge doctor` shows what each sensor uses.
+        hooks: word(&["auto", "trampoline", "syscall"]) = "\"auto\"", Ours, Restart;
         /// Most records that the reader hands to a worker at once.
         event_batch_size: whole(1, 65_536, "records") = "100", Guide, Restart;
         /// How long the reader sleeps in the kernel when nothing comes. The kernel wakes it earlier when there is
         /// something to read.
         poll_timeout_ms: whole(1, 10_000, "milliseconds") = "100", Guide, Restart;
-        /// Limit on events of the bulk classes (file, network), which come with a later version; it is checked and
-        /// shown, and limits nothing yet. The process classes (exec, exec_failed, fork, exit) are never limited.
+        /// Most events of the bulk classes (files, network, memory) a second, counted in the kernel before anything
+        /// is made of an event. For a moment as many may come at once. What is over the limit is counted by class,
+        /// as `rate_limited`, and told in the log of events. The other classes are never limited.
         max_events_per_sec: whole(1, 10_000_000, "events per second") = "10000", Guide, Restart;
-        /// Hold the bulk classes (file, network) back when a sink cannot follow. They come with a later version; the
-        /// process classes are never held back.
+        /// Tighten that limit while the bulk ring is nearly full: to a quarter of it when three quarters of the ring
+        /// are in use, to a sixteenth at seven eighths. So the ring keeps room for some of everything that happens
+        /// instead of losing all of what comes last.
         enable_backpressure: switch() = "true", Guide, Restart;
         /// Attach again what somebody detached, and compare the process table with /proc after a loss.
         auto_recovery: switch() = "true", Guide, Restart;
@@ -162,7 +197,7 @@ keys! {
         /// Environment variables that an exec event shows; a `*` at the end matches the rest of a name. The default
         /// has those that make other programs load or run somebody's code, hide what a shell did, or tell who came
         /// from where. Values are written as they are, so name none that holds a password.
-        env_allow: names() = ENV_ALLOW, Ours, Reload;
+        env_allow: names(Items::Variables) = ENV_ALLOW, Ours, Reload;
         /// Most processes in the table; when it is full, the process that exited first goes first.
         table_entries: whole(1_024, 4_194_304, "processes") = "65536", Ours, Restart;
         /// Most bytes of arguments kept in the table for each process, for its later events and its children's.
@@ -171,6 +206,56 @@ keys! {
         ancestors: whole(0, 256, "ancestors") = "16", Ours, Reload;
         /// Look up names of users and groups. Off: numbers only.
         resolve_names: switch() = "true", Ours, Restart;
+    }
+    aliases {}
+
+    /// Files: whose reads are reported, and what is left out. Writing, making, removing, renaming and changing
+    /// permissions is reported everywhere else; `[events]` switches the classes.
+    ///
+    /// A path takes one of five forms: `/etc/shadow` is this file, `/root/.ssh/` this directory and everything below,
+    /// `*/.netrc` a file of this name anywhere, `*/.aws/` everything below a directory of this name anywhere, and
+    /// `/proc/*/mem` a file of this name on a proc file system. Paths are those that the acting process's mount
+    /// namespace has, without symbolic links, so `/etc/shadow` is also that of every container. Of two directories
+    /// the longer path counts; else skipping goes before watching.
+    file {
+        /// Paths whose reads are reported. The default has passwords, keys, tokens of clouds and clusters, what
+        /// browsers keep, histories, and memory and environment of other processes. Whoever sets this replaces the
+        /// default.
+        watch_paths: names(Items::Patterns) = WATCH_PATHS, Ours, Reload;
+        /// Paths of which nothing is reported, whatever is done. What the agent itself does to its log and its state
+        /// is left out in any case; what others do to them is reported.
+        skip_paths: names(Items::Patterns) = "[]", Ours, Reload;
+        /// Leave out pseudo file systems (proc, sysfs, cgroup and the like), pipes, sockets, terminals and devices such
+        /// as /dev/null, unless they are watched.
+        skip_pseudo: switch() = "true", Ours, Restart;
+    }
+    aliases {}
+
+    /// The network.
+    network {
+        /// Report connections of Unix sockets too. There are many on most hosts.
+        unix_sockets: switch() = "false", Ours, Restart;
+    }
+    aliases {}
+
+    /// What is left out of all classes but the process ones before it costs anything, and how repeats are told. What
+    /// is left out is counted, as `filtered`. A list that was empty at the start takes effect at the next one.
+    filter {
+        /// Equal events of a process (same class, same file or peer) within this time are one event with a count; 0
+        /// reports each. The first is reported at once, and the count of the others when the time is over.
+        merge_window_ms: whole(0, 60_000, "milliseconds") = "1000", Ours, Restart;
+        /// Executables whose events are left out, by full path. They are looked up again every minute, as upgrades
+        /// replace them. Without effect on btrfs and overlayfs, which have no stable name for a file. Whoever can make
+        /// such a program do things for him is not seen.
+        skip_executables: names(Items::Executables) = "[]", Ours, Reload;
+        /// Control groups whose events are left out, those below them included, by the path that `systemctl status`
+        /// shows.
+        skip_cgroups: names(Items::Groups) = "[]", Ours, Reload;
+        /// Users whose events are left out, by name or number. It is the real user that counts, not the one
+        /// whose rights a setuid program lends.
+        skip_users: names(Items::Users) = "[]", Ours, Reload;
+        /// Ports of either side whose network events are left out.
+        skip_ports: ports() = "[]", Ours, Reload;
     }
     aliases {}
 

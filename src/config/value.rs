@@ -21,8 +21,10 @@ pub enum Value {
     Ip(IpAddr),
     /// An address to listen on, with port.
     Address(SocketAddr),
-    /// Names.
+    /// Names or paths.
     Names(Vec<String>),
+    /// Ports.
+    Ports(Vec<u16>),
 }
 
 /// As the configuration file would have it.
@@ -39,6 +41,10 @@ impl fmt::Display for Value {
             Value::Names(names) => {
                 let names: Vec<String> = names.iter().map(|n| toml_text(n)).collect();
                 write!(f, "[{}]", names.join(", "))
+            }
+            Value::Ports(ports) => {
+                let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+                write!(f, "[{}]", ports.join(", "))
             }
         }
     }
@@ -121,6 +127,7 @@ from_value! {
     IpAddr: Ip(v) => *v;
     SocketAddr: Address(v) => *v;
     Vec<String>: Names(v) => v.clone();
+    Vec<u16>: Ports(v) => v.clone();
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::canary::Verdict;
-use super::health::{CanaryFact, Facts, SensorFact, SinkFact, ThreadFact};
+use super::health::{CanaryFact, ClassFact, Facts, SensorFact, SinkFact, ThreadFact};
 use super::http::{Answers, Status};
 use crate::config::Resolved;
 use crate::event::Kind;
 use crate::kernel::abi::ABI_VERSION;
 use crate::kernel::counters::Counters;
+use crate::kernel::plan::Level;
 use crate::metrics::{ErrorType, Label, Metrics, Reason, ThreadName};
 use crate::procfs::Procfs;
 use crate::procfs::usage::Usage;
@@ -45,6 +46,7 @@ struct State {
     threads: Vec<Arc<Beacon>>,
     sinks: Vec<Arc<SinkState>>,
     sensors: Vec<SensorFact>,
+    classes: Vec<ClassFact>,
     counters: Option<Counters>,
     reload_error: Option<String>,
     /// Losses by reason at moments of the last minute, oldest first.
@@ -93,9 +95,14 @@ impl Board {
         state.started = true;
     }
 
-    /// The sensors as they are now.
-    pub fn sensors(&self, sensors: Vec<SensorFact>) {
-        self.state().sensors = sensors;
+    /// The sensors and the classes as they are now.
+    pub fn sensors(&self, sensors: Vec<SensorFact>, classes: Vec<ClassFact>) {
+        for class in &classes {
+            let level = class.level.map_or(0, Level::number);
+            self.metrics.sensor_level.at(class.kind).set(f64::from(level));
+        }
+        let mut state = self.state();
+        (state.sensors, state.classes) = (sensors, classes);
     }
 
     /// The kernel side's counters.
@@ -184,6 +191,7 @@ impl Board {
             threads: state.threads.iter().map(thread).collect(),
             sinks: state.sinks.iter().map(sink).collect(),
             sensors: state.sensors.clone(),
+            classes: state.classes.clone(),
             canary,
             reload_error: state.reload_error.clone(),
             lately_lost: lately.filter(|(_, n)| *n > 0).collect(),

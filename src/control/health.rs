@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::Status;
+use crate::kernel::plan::Level;
 
 /// A thread that did not come round for this long is stuck. The slowest regular round is a write call.
 const STUCK: Duration = Duration::from_secs(15);
@@ -53,9 +54,15 @@ pub struct SensorFact {
     pub classes: Vec<&'static str>,
     /// Why it is not attached.
     pub missing: Option<String>,
+    /// It could not be attached, or was detached. Else what is missing is what this host does not offer: that is told,
+    /// and nothing that anybody could mend.
+    pub has_failed: bool,
     /// What is limited although it is attached.
     pub remark: Option<String>,
 }
+
+/// What is known of a class.
+pub use crate::kernel::classes::Class as ClassFact;
 
 /// What is known of the canary.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +86,8 @@ pub struct Facts {
     pub sinks: Vec<SinkFact>,
     /// Sensors.
     pub sensors: Vec<SensorFact>,
+    /// Classes.
+    pub classes: Vec<ClassFact>,
     /// The canary; `None` if it is switched off.
     pub canary: Option<CanaryFact>,
     /// Why the last reload was refused, if it was.
@@ -139,7 +148,8 @@ impl Facts {
             format!("the sink {} cannot write since {} s: {why}", sink.name, sink.since.as_secs())
         });
         let sensors = self.sensors.iter().filter_map(|sensor| {
-            sensor.missing.as_ref().map(|why| format!("blind to {}: {why}", sensor.classes.join(", ")))
+            let missing = sensor.missing.as_ref().filter(|_| sensor.has_failed);
+            missing.map(|why| format!("blind to {}: {why}", sensor.classes.join(", ")))
         });
         let canary = self.canary.iter().filter_map(|canary| match (&canary.failure, canary.last_success) {
             (Some(why), _) => Some(format!("the canary did not come back: {why}")),
@@ -178,6 +188,7 @@ impl Facts {
         body["threads"] = self.threads.iter().map(thread).collect();
         body["sinks"] = self.sinks.iter().map(sink).collect();
         body["sensors"] = self.sensors.iter().map(sensor).collect();
+        body["classes"] = self.classes.iter().map(class).collect();
         body["canary"] = self.canary.as_ref().map_or(Value::Null, canary);
         Status { up, body, brief }
     }
@@ -203,6 +214,18 @@ fn sensor(fact: &SensorFact) -> Value {
     })
 }
 
+fn class(fact: &ClassFact) -> Value {
+    json!({
+        "class": fact.kind.name(),
+        "wanted": fact.is_wanted,
+        "level": fact.level.map(Level::name),
+        "hooks": fact.hooks,
+        "grade": fact.level.map(|_| fact.grade),
+        "reason": fact.missing,
+        "remark": fact.remark,
+    })
+}
+
 fn canary(fact: &CanaryFact) -> Value {
     json!({
         "last_success_age_ms": fact.last_success.map(|(age, _)| millis(age)),
@@ -218,6 +241,17 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Kind;
+
+    #[test]
+    fn every_class_says_how_it_is_seen() {
+        let mut facts = good();
+        let told = |facts: &Facts| facts.health().body["classes"][0].clone();
+        assert_eq!(told(&facts)["level"], "direct");
+        assert_eq!(told(&facts)["hooks"], json!(["tp_btf/sched_process_exec"]));
+        (facts.classes[0].level, facts.classes[0].missing) = (None, Some("no BTF".into()));
+        assert_eq!((&told(&facts)["level"], &told(&facts)["reason"]), (&Value::Null, &json!("no BTF")));
+    }
 
     fn good() -> Facts {
         let second = Duration::from_secs(1);
@@ -230,6 +264,16 @@ mod tests {
                 hook: "tp_btf/sched_process_exec",
                 grade: "kernel",
                 classes: vec!["exec"],
+                missing: None,
+                has_failed: true,
+                remark: None,
+            }],
+            classes: vec![ClassFact {
+                kind: Kind::Exec,
+                is_wanted: true,
+                level: Some(Level::Direct),
+                hooks: vec!["tp_btf/sched_process_exec"],
+                grade: "kernel",
                 missing: None,
                 remark: None,
             }],

@@ -1,42 +1,80 @@
-//! Losses in the ring: noticed, told in the log of events, and followed by a look at what really runs.
+//! Losses in the kernel: noticed, told in the log of events, and followed by a look at what really runs.
+
+use std::time::Duration;
 
 use crate::event::Kind;
 use crate::event::ecs::own::Gap;
 use crate::metrics::{Metrics, Reason};
 use crate::util::clock;
+use crate::util::limit::Limit;
+
+/// What the kernel side loses without anybody having asked for it, and what the agent's own log says of it.
+const LOSSES: [(Reason, &str); 2] = [
+    (Reason::RingFull, "found no room in their ring"),
+    (Reason::RateLimited, "were over the limit of the bulk classes, [ebpf] max_events_per_sec"),
+];
+
+/// Without these the process table goes wrong.
+const OF_THE_TABLE: [Kind; 4] = [Kind::Exec, Kind::Fork, Kind::Exit, Kind::Cgroup];
+
+/// How often the agent's own log speaks of losses. The log of events has each.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// What was lost so far, and up to when it was told.
 #[derive(Debug)]
 pub struct Overflow {
-    told: [u64; Kind::COUNT],
+    told: [[u64; Kind::COUNT]; LOSSES.len()],
     told_ns: u64,
-    /// The process table was not compared with what runs since the last loss.
+    unsaid: [u64; LOSSES.len()],
+    said: Limit,
+    /// The process table was not compared with what runs since the last loss that it minds.
     pub is_table_stale: bool,
 }
 
 impl Default for Overflow {
     fn default() -> Self {
-        Overflow { told: [0; Kind::COUNT], told_ns: clock::boot_ns(), is_table_stale: false }
+        Overflow {
+            told: [[0; Kind::COUNT]; LOSSES.len()],
+            told_ns: clock::boot_ns(),
+            unsaid: [0; LOSSES.len()],
+            said: Limit::new(SAID_EVERY),
+            is_table_stale: false,
+        }
     }
 }
 
 impl Overflow {
-    /// What was lost since the last call, if anything. Such events never got a sequence number, so the record has
-    /// none to name: only classes, counts and the time in between.
-    pub fn look(&mut self, metrics: &Metrics) -> Option<Gap> {
-        let lost = |kind: &Kind| metrics.events_dropped.at((*kind, Reason::RingFull)).get();
+    /// What was lost since the last call, by reason; empty if nothing was. Such events never got a sequence number, so
+    /// a record of them has none to name: only classes, counts and the time in between.
+    pub fn look(&mut self, metrics: &Metrics) -> Vec<Gap> {
         let now_ns = clock::boot_ns();
-        let news = Kind::ALL.iter().map(|kind| (*kind, lost(kind).saturating_sub(self.told[kind.index()])));
-        let classes: Vec<_> = news.filter(|(_, n)| *n > 0).collect();
         let times_ns = (std::mem::replace(&mut self.told_ns, now_ns), now_ns);
-        if classes.is_empty() {
-            return None;
+        let mut gaps = Vec::new();
+        for (((reason, _), told), unsaid) in LOSSES.iter().zip(&mut self.told).zip(&mut self.unsaid) {
+            let mut classes = Vec::new();
+            for (kind, told) in Kind::ALL.iter().zip(told) {
+                let total = metrics.events_dropped.at((*kind, *reason)).get();
+                let lost = total.saturating_sub(std::mem::replace(told, total));
+                if lost > 0 {
+                    classes.push((*kind, lost));
+                    *unsaid += lost;
+                }
+            }
+            self.is_table_stale |= classes.iter().any(|(kind, _)| OF_THE_TABLE.contains(kind));
+            if !classes.is_empty() {
+                gaps.push(Gap { sink: "all", reason: reason.name(), classes, sequences: None, times_ns });
+            }
         }
-        for kind in Kind::ALL {
-            self.told[kind.index()] = lost(kind);
+        gaps
+    }
+
+    /// What the agent's own log should say of losses now, a line each. Every loss is in one line, once.
+    pub fn sayings(&mut self) -> Vec<String> {
+        if self.unsaid.iter().all(|lost| *lost == 0) || self.said.pass().is_none() {
+            return Vec::new();
         }
-        self.is_table_stale = true;
-        Some(Gap { sink: "all", reason: Reason::RingFull.name(), classes, sequences: None, times_ns })
+        let lines = LOSSES.iter().zip(std::mem::take(&mut self.unsaid)).filter(|(_, lost)| *lost > 0);
+        lines.map(|((_, what), lost)| format!("{lost} records {what}")).collect()
     }
 }
 
@@ -47,15 +85,50 @@ mod tests {
     #[test]
     fn each_loss_is_told_once() {
         let metrics = Metrics::default();
+        let lose = |kind, reason, n| metrics.events_dropped.at((kind, reason)).add(n);
         let mut overflow = Overflow::default();
-        assert_eq!(overflow.look(&metrics), None);
-        metrics.events_dropped.at((Kind::Exec, Reason::RingFull)).add(3);
-        let gap = overflow.look(&metrics).unwrap();
-        assert_eq!((gap.classes, gap.sequences), (vec![(Kind::Exec, 3)], None));
+        assert_eq!(overflow.look(&metrics), []);
+        lose(Kind::Exec, Reason::RingFull, 3);
+        let gaps = overflow.look(&metrics);
+        let [gap] = &gaps[..] else { panic!("one reason, one gap: {gaps:?}") };
+        assert_eq!(
+            (&gap.classes[..], gap.sequences, gap.reason),
+            (&[(Kind::Exec, 3)][..], None, "ring_full")
+        );
         assert!(overflow.is_table_stale && gap.times_ns.0 <= gap.times_ns.1);
-        assert_eq!(overflow.look(&metrics), None);
-        metrics.events_dropped.at((Kind::Exec, Reason::RingFull)).add(1);
-        metrics.events_dropped.at((Kind::Exit, Reason::RingFull)).add(2);
-        assert_eq!(overflow.look(&metrics).unwrap().classes, [(Kind::Exec, 1), (Kind::Exit, 2)]);
+        assert_eq!(overflow.look(&metrics), []);
+        lose(Kind::Exec, Reason::RingFull, 1);
+        lose(Kind::FileOpen, Reason::RingFull, 2);
+        lose(Kind::FileOpen, Reason::RateLimited, 7);
+        let classes: Vec<_> = overflow.look(&metrics).into_iter().map(|gap| gap.classes).collect();
+        assert_eq!(classes, [vec![(Kind::Exec, 1), (Kind::FileOpen, 2)], vec![(Kind::FileOpen, 7)]]);
+    }
+
+    #[test]
+    fn losses_that_the_table_does_not_mind_leave_it_alone() {
+        let metrics = Metrics::default();
+        let mut overflow = Overflow::default();
+        metrics.events_dropped.at((Kind::FileOpen, Reason::RingFull)).add(1);
+        metrics.events_dropped.at((Kind::NetConnect, Reason::RateLimited)).add(1);
+        assert_eq!(overflow.look(&metrics).len(), 2);
+        assert!(!overflow.is_table_stale);
+        // What is left out on purpose is no loss.
+        metrics.events_dropped.at((Kind::FileOpen, Reason::Deduplicated)).add(1);
+        assert_eq!(overflow.look(&metrics), []);
+    }
+
+    #[test]
+    fn the_log_speaks_of_them_once_a_minute() {
+        let metrics = Metrics::default();
+        let mut overflow = Overflow::default();
+        assert_eq!(overflow.sayings(), [""; 0]);
+        metrics.events_dropped.at((Kind::FileOpen, Reason::RateLimited)).add(5);
+        overflow.look(&metrics);
+        let said = overflow.sayings();
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("5 records were over the limit"), "{said:?}");
+        metrics.events_dropped.at((Kind::FileOpen, Reason::RateLimited)).add(5);
+        overflow.look(&metrics);
+        assert_eq!(overflow.sayings(), [""; 0], "not again within the minute");
     }
 }

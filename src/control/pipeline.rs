@@ -9,6 +9,9 @@
 //! busy window, then twice as long each time while little comes, never longer than [`LONGEST_PAUSE`], and not
 //! at all while the ring is filling.
 //!
+//! Records come in the order of time, those of both rings together, so that a file event finds the process as it
+//! was. Some are made here of what the kernel side merged; they are counted as `repeated` in the place of `read`.
+//!
 //! When the workers do not keep up, sending blocks and the ring fills: loss happens in the kernel, where it is
 //! counted, and nowhere else.
 
@@ -211,7 +214,17 @@ impl<S: Source> Pipeline<S> {
         while Instant::now() < deadline && self.turn(&mut turns).is_ok_and(|n| n > 0) {
             beacon.beat();
         }
+        self.finish(&mut turns);
         self.sequence
+    }
+
+    /// Takes what the source held back until now.
+    fn finish(&mut self, turns: &mut Turns) {
+        let mut records = Records::default();
+        if let Err(error) = self.source.finish(&mut records) {
+            self.report(turns, &error);
+        }
+        self.pass_on(turns, records);
     }
 
     fn report(&self, turns: &Turns, error: &Error) {
@@ -261,6 +274,12 @@ impl<S: Source> Pipeline<S> {
         let mut records = Records::default();
         let outcome = self.source.drain(self.pace.batch, &mut records);
         self.metrics.ring_wakeups.inc();
+        let taken = self.pass_on(turns, records);
+        outcome.map(|()| taken)
+    }
+
+    /// Hands records on as work. How many they were.
+    fn pass_on(&mut self, turns: &mut Turns, records: Records) -> usize {
         let taken = records.len();
         let mut items = Vec::with_capacity(taken);
         for range in records.ranges() {
@@ -278,7 +297,7 @@ impl<S: Source> Pipeline<S> {
                 }
             }
         }
-        outcome.map(|()| taken)
+        taken
     }
 
     fn accept(
@@ -292,7 +311,9 @@ impl<S: Source> Pipeline<S> {
         match decode::decode(record) {
             Ok(event) => {
                 let kind = event.kind();
-                self.metrics.events.at((kind, Stage::Read)).inc();
+                let is_repeated = event.origin().is_some_and(|origin| origin.merged > 0);
+                let came = if is_repeated { Stage::Repeated } else { Stage::Read };
+                self.metrics.events.at((kind, came)).inc();
                 self.metrics.events.at((kind, Stage::Decoded)).inc();
                 if turns.in_snapshot && kind != Kind::Snapshot {
                     turns.in_snapshot = false;
@@ -310,6 +331,10 @@ impl<S: Source> Pipeline<S> {
                     session_leader: subject.session_leader,
                     container: subject.container,
                     cgroup_path: subject.cgroup_path,
+                    old_creds: subject.old_creds,
+                    target: subject.target,
+                    destination_domain: subject.destination_domain,
+                    argument_swap: subject.argument_swap,
                 };
                 self.sequence += 1;
                 items.push(Item { record: range, kind, context });

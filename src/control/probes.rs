@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
-use super::health::SensorFact;
+use super::health::{ClassFact, SensorFact};
 use super::source::{self, Source};
 use crate::decode;
 use crate::enrich::Enricher;
+use crate::event::Kind;
+use crate::kernel::abi::Layout as _;
+use crate::kernel::abi::types::se_header;
 use crate::kernel::counters::Counters;
 use crate::kernel::loader::Kernel;
+use crate::kernel::merge::{Merger, Unplaceds, Untold};
 use crate::kernel::plan::{self, Plan, Planned};
 use crate::kernel::reader::Reader;
 use crate::kernel::records::Records;
-use crate::kernel::{self, snapshot, support};
+use crate::kernel::{self, classes, snapshot, support};
 use crate::metrics::{ErrorType, Metrics, Program};
 use crate::util::clock;
 
@@ -24,19 +28,34 @@ use crate::util::clock;
 pub struct Probes {
     kernel: Kernel,
     metrics: Arc<Metrics>,
+    /// Kinds that are to be reported, and those that were when the programs were loaded.
+    kinds: Vec<Kind>,
+    loaded: Vec<Kind>,
+    unplaced: Unplaceds,
 }
 
 impl Probes {
     /// What would be loaded on this host, or what keeps it from that.
     pub fn plan(config: &kernel::Config) -> Result<Plan, Error> {
-        Ok(plan::plan(&support::probe(&support::Roots::default()), config)?)
+        let mut facts = support::probe(&support::Roots::default());
+        // Without privileges the trial would only repeat what is said already.
+        if plan::wants_trampolines(config) && plan::obstacles(&facts).is_empty() {
+            facts.try_trampolines();
+        }
+        Ok(plan::plan(&facts, config)?)
     }
 
     /// Loads and attaches. From here on records wait in the ring.
     pub fn attach(config: &kernel::Config, plan: &Plan, metrics: &Arc<Metrics>) -> Result<Probes, Error> {
         let mut kernel = Kernel::load(config, plan, process::id())?;
         kernel.attach()?;
-        let probes = Probes { kernel, metrics: Arc::clone(metrics) };
+        let probes = Probes {
+            kernel,
+            metrics: Arc::clone(metrics),
+            kinds: config.kinds.clone(),
+            loaded: config.kinds.clone(),
+            unplaced: Unplaceds::default(),
+        };
         probes.show();
         Ok(probes)
     }
@@ -70,8 +89,42 @@ impl Probes {
     }
 
     /// The records, for the pipeline; once only.
-    pub fn source(&self) -> Result<Ring, Error> {
-        Ok(Ring(self.kernel.reader(Arc::clone(&self.metrics))?))
+    pub fn source(&mut self, config: &kernel::Config) -> Result<Ring, Error> {
+        let reader = self.kernel.reader(Arc::clone(&self.metrics))?;
+        let merger = self.kernel.merger(config, Arc::clone(&self.metrics))?;
+        if let Some(merger) = &merger {
+            self.unplaced = merger.unplaced();
+        }
+        Ok(Ring { reader, merger })
+    }
+
+    /// Merged events that no record tells of, since the last call.
+    pub fn untold(&self) -> Option<Untold> {
+        self.unplaced.take()
+    }
+
+    /// Makes this configuration's lists the ones in effect: what is watched and what is left out.
+    pub fn watch(&mut self, config: &kernel::Config) {
+        self.kinds.clone_from(&config.kinds);
+        let outcome = self.kernel.watch().apply(config);
+        self.tell(outcome);
+    }
+
+    /// Looks up again what the lists name, as files, executables and control groups come and go.
+    pub fn refresh_watch(&mut self) {
+        if let Err(error) = self.kernel.watch().refresh() {
+            self.tell(Err(error));
+        }
+    }
+
+    fn tell(&self, outcome: Result<Vec<String>, kernel::watch::Error>) {
+        match outcome {
+            Ok(remarks) => remarks.iter().for_each(|remark| log::warn!("{remark}")),
+            Err(error) => {
+                self.metrics.errors.at(ErrorType::Bpf).inc();
+                log::error!("{error}");
+            }
+        }
     }
 
     /// The kernel side's counters.
@@ -125,9 +178,27 @@ impl Probes {
                 None if lost.contains(&sensor.symbol) => Some("detached by somebody".to_owned()),
                 missing => missing.clone(),
             },
+            has_failed: sensor.has_failed || lost.contains(&sensor.symbol),
             remark: sensor.remark.clone(),
         };
         self.kernel.sensors().iter().map(fact).collect()
+    }
+
+    /// Records of this kind come, whether they are reported or not: it was wanted at the load, or the process table
+    /// needs it.
+    pub fn makes(&self, kind: Kind) -> bool {
+        let needed = [Kind::Exec, Kind::Fork, Kind::Exit].contains(&kind);
+        needed || self.loaded.contains(&kind)
+    }
+
+    /// How each class is seen.
+    pub fn classes(&self) -> Vec<ClassFact> {
+        let lost = self.kernel.lost();
+        let mut sensors = self.kernel.sensors().to_vec();
+        for sensor in sensors.iter_mut().filter(|sensor| lost.contains(&sensor.symbol)) {
+            sensor.missing.get_or_insert_with(|| "detached by somebody".to_owned());
+        }
+        classes::classes(&sensors, &self.kinds)
     }
 
     /// Detaches; what was submitted stays in the ring until the reader has taken it.
@@ -149,26 +220,44 @@ pub fn apply(enricher: &mut Enricher, records: &Records) {
     }
 }
 
-/// The ring as a source.
+/// The rings as a source, in the order of time, with what the kernel side merged.
 #[derive(Debug)]
-pub struct Ring(Reader);
+pub struct Ring {
+    reader: Reader,
+    merger: Option<Merger>,
+}
 
 impl Source for Ring {
     fn wait(&mut self, timeout: Duration) -> Result<(), source::Error> {
-        self.0.wait(timeout).map_err(failed)
+        self.reader.wait(timeout).map_err(failed)
     }
 
     fn drain(&mut self, most: usize, into: &mut Records) -> Result<(), source::Error> {
-        self.0.drain(most, into).map_err(failed)
+        let critical = self.reader.drain(most, into).map_err(failed)?;
+        let Some(merger) = &mut self.merger else {
+            into.interleave(critical, time_ns);
+            return Ok(());
+        };
+        merger.observe(into);
+        into.interleave(critical, time_ns);
+        merger.turn(clock::boot_ns(), into).map_err(failed)
+    }
+
+    fn finish(&mut self, into: &mut Records) -> Result<(), source::Error> {
+        into.clear();
+        self.merger.as_mut().map_or(Ok(()), |merger| merger.finish(into).map_err(failed))
     }
 
     fn fill(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a ring is smaller than 2^53 bytes")]
-        let (used, size) = (self.0.used_bytes() as f64, self.0.size_bytes().max(1) as f64);
-        used / size
+        self.reader.fill()
     }
 }
 
-fn failed(error: kernel::reader::Error) -> source::Error {
+/// The time of a record, 0 of what is none.
+fn time_ns(record: &[u8]) -> u64 {
+    se_header::read(record).map_or(0, |header| header.ts_ns)
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> source::Error {
     source::Error { from: "the kernel".to_owned(), cause: io::Error::other(error).into() }
 }

@@ -61,7 +61,7 @@ pub fn run(record: &Record) -> Result<Recorded, Error> {
         }
         Err(error) => return Err(Error::Start { what: "the capture", cause: error.into() }),
     }
-    let mut source = probes.source()?;
+    let mut source = probes.source(&record.kernel)?;
     let mut records = Records::default();
     let end = record.duration.map_or_else(|| "until Ctrl-C".to_owned(), |span| format!("for {span:?}"));
     log::info!("recording to {} {end}", record.file.display());
@@ -77,6 +77,8 @@ pub fn run(record: &Record) -> Result<Recorded, Error> {
     }
     probes.detach();
     while take(&mut source, &mut records, &mut writer)? > 0 {}
+    source.finish(&mut records)?;
+    records.iter().try_for_each(|record| writer.write(record))?;
     let mut counters = probes.counters()?;
     counters.refresh(&metrics).map_err(|e| Error::Start { what: "reading the counters", cause: e.into() })?;
     let lost = |kind| metrics.events_dropped.at((kind, Reason::RingFull)).get();

@@ -143,9 +143,9 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
     if !finished || !written || failed.try_recv().is_err() {
         return Err(Error::ThreadDied { name: "se-ring".into() });
     }
-    let count = |stage| Kind::ALL.iter().map(|kind| metrics.events.at((*kind, stage)).get()).sum();
+    let count = |stage| Kind::ALL.iter().map(|kind| metrics.events.at((*kind, stage)).get()).sum::<u64>();
     Ok(Replayed {
-        records: count(Stage::Read),
+        records: count(Stage::Read) + count(Stage::Repeated),
         lines: count(Stage::Emitted),
         took: began.elapsed(),
         broken: broken.try_recv().ok(),

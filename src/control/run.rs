@@ -23,8 +23,9 @@ use super::{directory, loss, privileges, state, summary};
 use crate::config::{Errors, Resolved};
 use crate::enrich::{Enricher, Names, Sources, host};
 use crate::event::ecs::Frame;
-use crate::event::ecs::own::{self, Sensor};
+use crate::event::ecs::own::{self, Class, Sensor};
 use crate::event::{Host, Kind};
+use crate::kernel::plan::Level;
 use crate::metrics::{ErrorType, Metrics, SinkName};
 use crate::procfs::Procfs;
 use crate::sink::{self, Sinks};
@@ -42,6 +43,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// After a loss the process table is compared with what runs, but no more often than this.
 const RESYNC_EVERY: Duration = Duration::from_secs(10);
+
+/// Files, executables and control groups that the filters name are looked up again this often.
+const WATCH_EVERY: Duration = Duration::from_secs(60);
 
 /// Pieces of work between the pipeline and the workers: enough to ride out a slow write, small enough that a
 /// stuck sink soon shows in the ring's counters.
@@ -108,6 +112,8 @@ struct Agent {
     canary: Option<(Sender<()>, Thread)>,
     resynced: Instant,
     overflow: Overflow,
+    /// When the lists of the filters were last looked up.
+    watched: Instant,
     names: Names,
     resolver: Option<Thread>,
     _lock: Lock,
@@ -158,11 +164,11 @@ impl Agent {
         // The kernel side, and the table of what runs already; only then may records be taken.
         let sources = Sources::of_this_host(proc);
         let (mut enricher, resolver) = Enricher::new(&config.enrich, &host, Some(&sources), &metrics);
-        let probes = Probes::attach(&config.kernel, &plan, &metrics)?;
+        let mut probes = Probes::attach(&config.kernel, &plan, &metrics)?;
         probes.seed(&mut enricher);
-        board.sensors(probes.facts());
+        board.sensors(probes.facts(), probes.classes());
         board.counters(probes.counters()?);
-        let source = probes.source()?;
+        let source = probes.source(&config.kernel)?;
 
         // The flow itself.
         let (work_in, work_out) = bounded::<Work>(WORK_QUEUE);
@@ -252,6 +258,7 @@ impl Agent {
             // The first loss is heeded at once.
             resynced: Instant::now().checked_sub(RESYNC_EVERY).unwrap_or_else(Instant::now),
             overflow: Overflow::default(),
+            watched: Instant::now(),
             names,
             resolver,
             _lock: lock,
@@ -271,11 +278,23 @@ impl Agent {
             missing: fact.missing.as_deref(),
             remark: fact.remark.as_deref(),
         });
-        own::started(&self.frame(), &self.host, clock::wall_ns(), sensors, previous, &mut line);
+        let known = self.probes.classes();
+        let classes = known.iter().map(|fact| Class {
+            kind: fact.kind,
+            level: fact.level.map(Level::name),
+            hooks: &fact.hooks,
+            grade: fact.grade,
+            missing: fact.missing.as_deref(),
+            remark: fact.remark.as_deref(),
+        });
+        own::started(&self.frame(), &self.host, clock::wall_ns(), sensors, classes, previous, &mut line);
         self.sinks.record(&line);
-        for fact in &facts {
-            for why in fact.missing.iter().chain(&fact.remark) {
-                log::warn!("{} ({}): {why}", fact.program, fact.classes.join(", "));
+        for fact in known.iter().filter(|fact| fact.is_wanted) {
+            if let Some(why) = &fact.missing {
+                log::info!("{} cannot be seen on this host: {why}", fact.kind);
+            }
+            if let Some(remark) = &fact.remark {
+                log::debug!("{}: {remark}", fact.kind);
             }
         }
         let listeners: Vec<_> = self.http.addresses().iter().map(ToString::to_string).collect();
@@ -305,8 +324,13 @@ impl Agent {
                 return Err(Error::ThreadDied { name: dead });
             }
             self.heed_losses();
+            tell_unplaced(&self.probes, &self.frame(), &self.sinks);
+            if self.watched.elapsed() >= WATCH_EVERY {
+                self.watched = Instant::now();
+                self.probes.refresh_watch();
+            }
             self.probes.check(self.config.kernel.auto_recovery);
-            self.board.sensors(self.probes.facts());
+            self.board.sensors(self.probes.facts(), self.probes.classes());
             if self.board.tick() {
                 notify(&[sd_notify::NotifyState::Watchdog]);
             }
@@ -322,13 +346,9 @@ impl Agent {
 
     /// After a loss in the kernel, the log says so, and entries of the process table may be missing or stale.
     fn heed_losses(&mut self) {
-        if let Some(gap) = self.overflow.look(&self.metrics) {
-            let lost: u64 = gap.classes.iter().map(|(_, n)| n).sum();
-            log::warn!("{lost} records found no room in the ring");
-            let mut line = Vec::new();
-            own::gap(&self.frame(), clock::wall_ns(), &gap, &mut line);
-            self.sinks.record(&line);
-        }
+        let frame = self.frame();
+        tell_losses(&mut self.overflow, &self.metrics, &frame, &self.sinks);
+        self.overflow.sayings().iter().for_each(|line| log::warn!("{line}"));
         let may = self.config.kernel.auto_recovery && self.resynced.elapsed() >= RESYNC_EVERY;
         if !self.overflow.is_table_stale || !may {
             return;
@@ -374,9 +394,7 @@ impl Agent {
                 log::warn!("{} changed; it takes effect at the next start", change.key);
             }
         }
-        let facts = self.probes.facts();
-        let is_watched = |kind: &&Kind| facts.iter().any(|fact| fact.classes.contains(&kind.name()));
-        for kind in new.kernel.kinds.iter().filter(|kind| !is_watched(kind)) {
+        for kind in new.kernel.kinds.iter().filter(|kind| !self.probes.makes(**kind)) {
             log::warn!("[events] {kind} = true takes effect at the next start, when its program is loaded");
         }
         self.http.reload(&new.control.http).map_err(|e| super::error::chain(&e))?;
@@ -394,6 +412,8 @@ impl Agent {
         frame.wall_offset_ns = Offset::measure().ns();
         *self.frame.write().unwrap_or_else(std::sync::PoisonError::into_inner) = frame;
         let _ = self.commands.send(Command::Select(kinds(&new)));
+        self.probes.watch(&new.kernel);
+        self.watched = Instant::now();
         (self.set_log_level)(&new.control.log_level);
         self.board.config(&new);
         self.config = new;
@@ -421,6 +441,10 @@ impl Agent {
             worker.join();
         }
         let frame = self.frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        // What was lost or could not be placed between the last look and the end.
+        self.board.tick();
+        tell_losses(&mut self.overflow, &self.metrics, &frame, &self.sinks);
+        tell_unplaced(&self.probes, &frame, &self.sinks);
         let mut line = Vec::new();
         let last = next_sequence.map_or(0, |n| n.saturating_sub(1));
         own::stopped(&frame, clock::wall_ns(), reason, last, &mut line);
@@ -440,6 +464,30 @@ impl Agent {
         // For the summary: what happened between the last look at the counters and the end.
         self.board.tick();
     }
+}
+
+/// Writes a record of what was lost in the kernel since the last time.
+fn tell_losses(overflow: &mut Overflow, metrics: &Metrics, frame: &Frame, sinks: &Sinks) {
+    for gap in overflow.look(metrics) {
+        let mut line = Vec::new();
+        own::gap(frame, clock::wall_ns(), &gap, &mut line);
+        sinks.record(&line);
+    }
+}
+
+/// Writes a record of merged events that no line tells of, as the first of them was lost.
+fn tell_unplaced(probes: &Probes, frame: &Frame, sinks: &Sinks) {
+    let Some(untold) = probes.untold() else { return };
+    let each = untold.each.iter().map(|unplaced| own::Merged {
+        class: unplaced.kind,
+        count: unplaced.count,
+        pid: unplaced.pid,
+        inode: unplaced.inode,
+        times_ns: unplaced.times_ns,
+    });
+    let mut line = Vec::new();
+    own::merged(frame, clock::wall_ns(), &each.collect::<Vec<_>>(), &untold.others, &mut line);
+    sinks.record(&line);
 }
 
 /// Switches the canary off where it could never be seen: its exec is not reported, or goes nowhere.

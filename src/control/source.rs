@@ -15,6 +15,12 @@ pub trait Source: Send {
     /// none now. After an error `into` still holds what was read before it.
     fn drain(&mut self, most: usize, into: &mut Records) -> Result<(), Error>;
 
+    /// Nothing will be drained any more: puts what was held back until now into `into`, in the place of what was there.
+    fn finish(&mut self, into: &mut Records) -> Result<(), Error> {
+        into.clear();
+        Ok(())
+    }
+
     /// Part of the buffer in use, 0 to 1.
     fn fill(&self) -> f64;
 

@@ -39,19 +39,30 @@ pub fn text(metrics: &Metrics, ran: Duration, usage: Usage) -> String {
     let classes = || Kind::ALL.iter().copied().filter(|kind| !kind.is_internal());
     let _ = writeln!(
         out,
-        "  {:<12} {:>12} {:>12} {:>10} {:>10}",
-        "class", "attempted", "written", "per s", "lost"
+        "  {:<14} {:>12} {:>12} {:>12} {:>10} {:>10}",
+        "class", "attempted", "written", "left out", "per s", "lost"
     );
     for kind in classes() {
         let written = metrics.events.at((kind, Stage::Emitted)).get();
         let attempted = metrics.events.at((kind, Stage::Attempted)).get();
-        let lost: u64 = Reason::ALL.iter().map(|r| metrics.events_dropped.at((kind, *r)).get()).sum();
+        let dropped = |is_loss: bool| -> u64 {
+            let reasons = Reason::ALL.iter().filter(|reason| reason.is_loss() == is_loss);
+            reasons.map(|reason| metrics.events_dropped.at((kind, *reason)).get()).sum()
+        };
+        let (lost, left_out) = (dropped(true), dropped(false));
+        if attempted == 0 && written == 0 {
+            continue;
+        }
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = written as f64 / seconds;
-        let _ = writeln!(out, "  {:<12} {attempted:>12} {written:>12} {rate:>10.1} {lost:>10}", kind.name());
+        let _ = writeln!(
+            out,
+            "  {:<14} {attempted:>12} {written:>12} {left_out:>12} {rate:>10.1} {lost:>10}",
+            kind.name()
+        );
     }
     let mut any = false;
-    for reason in Reason::ALL {
+    for reason in Reason::ALL.iter().filter(|reason| reason.is_loss()) {
         let lost: u64 = classes().map(|kind| metrics.events_dropped.at((kind, *reason)).get()).sum();
         if lost > 0 {
             any = true;
@@ -93,7 +104,11 @@ mod tests {
         metrics.events_dropped.at((Kind::Exec, Reason::RingFull)).add(10);
         let usage = Usage { cpu: Duration::from_millis(500), peak_rss_bytes: 20 << 20 };
         let text = text(&metrics, Duration::from_secs(10), usage);
-        assert!(text.contains("exec                  110          100       10.0         10"), "{text}");
+        assert!(
+            text.contains("exec                    110          100            0       10.0         10"),
+            "{text}"
+        );
+        assert!(!text.contains("fork"), "a class without events is left out: {text}");
         assert!(text.contains("lost: 10 (ring_full)"), "{text}");
         assert!(text.contains("0.50 s of CPU time (5.00 % of one core), 20.0 MiB"), "{text}");
     }

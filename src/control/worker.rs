@@ -43,8 +43,13 @@ impl std::fmt::Debug for Worker {
 }
 
 /// Events of a batch by kind, added to the shared counters once a batch.
-#[derive(Default)]
 struct Tally([u64; Kind::COUNT]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally([0; Kind::COUNT])
+    }
+}
 
 impl Tally {
     fn each(&self) -> impl Iterator<Item = (Kind, u64)> {

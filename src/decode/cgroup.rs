@@ -6,7 +6,7 @@ use crate::event::{Cgroup, CgroupChange, Kind};
 use crate::kernel::abi::types::{se_cgroup, se_cgroup_op as op};
 
 pub(super) fn cgroup(record: &[u8]) -> Result<Cgroup<'_>, Error> {
-    let raw: se_cgroup = fixed(record)?;
+    let raw: se_cgroup = fixed(Kind::Cgroup, record)?;
     let change = match op(raw.op) {
         op::SE_CGROUP_MKDIR => CgroupChange::Created,
         op::SE_CGROUP_RELEASE => CgroupChange::Released,
@@ -17,6 +17,6 @@ pub(super) fn cgroup(record: &[u8]) -> Result<Cgroup<'_>, Error> {
         id: raw.id,
         hierarchy: raw.hierarchy,
         change,
-        path: Tail::<se_cgroup>::of(record).piece("path", raw.path)?,
+        path: Tail::behind::<se_cgroup>(Kind::Cgroup, record).piece("path", raw.path)?,
     })
 }

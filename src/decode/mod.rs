@@ -20,7 +20,11 @@
     clippy::arithmetic_side_effects
 )]
 
+mod actor;
 mod cgroup;
+mod file;
+mod network;
+mod privilege;
 mod process;
 mod snapshot;
 pub mod synth;
@@ -30,8 +34,8 @@ mod task;
 mod tests;
 
 use crate::event::{Body, Event, Kind};
+use crate::kernel::abi::Layout;
 use crate::kernel::abi::types::se_header;
-use crate::kernel::abi::{Layout as _, Record};
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -144,12 +148,51 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, Error> {
         Kind::Exit => Body::Exit(Box::new(process::exit(record)?)),
         Kind::Cgroup => Body::Cgroup(cgroup::cgroup(record)?),
         Kind::Snapshot => Body::Snapshot(Box::new(snapshot::snapshot(record)?)),
+        Kind::Credentials => Body::Credentials(Box::new(privilege::credentials(record)?)),
+        Kind::FileOpen
+        | Kind::FileRead
+        | Kind::FileClose
+        | Kind::FileRename
+        | Kind::FileDelete
+        | Kind::FileLink
+        | Kind::FileMkdir
+        | Kind::FileMode
+        | Kind::FileOwner
+        | Kind::FileXattr
+        | Kind::FileTruncate
+        | Kind::FileTimes
+        | Kind::Mount => Body::File(Box::new(file::file(kind, record)?)),
+        Kind::NetConnect
+        | Kind::NetAccept
+        | Kind::NetBind
+        | Kind::NetListen
+        | Kind::NetFlow
+        | Kind::NetSocket
+        | Kind::NetDns => Body::Network(Box::new(network::network(kind, record)?)),
+        Kind::Ptrace
+        | Kind::ProcessMemory
+        | Kind::Module
+        | Kind::Kexec
+        | Kind::Bpf
+        | Kind::PerfEvent
+        | Kind::Userfaultfd
+        | Kind::Memfd
+        | Kind::MemoryExec
+        | Kind::Namespace
+        | Kind::IoUring
+        | Kind::Signal
+        | Kind::Prctl
+        | Kind::Keyring
+        | Kind::HostName
+        | Kind::Clock
+        | Kind::Swap
+        | Kind::Reboot => Body::Privilege(Box::new(privilege::privilege(kind, record)?)),
     };
     Ok(Event { time_ns, cpu, body })
 }
 
 /// Copies the fixed part out of a record.
 #[inline]
-fn fixed<R: Record>(record: &[u8]) -> Result<R, Error> {
-    R::read(record).ok_or(Error::Short { kind: R::KIND, needed: R::SIZE, found: record.len() })
+fn fixed<R: Layout>(kind: Kind, record: &[u8]) -> Result<R, Error> {
+    R::read(record).ok_or(Error::Short { kind, needed: R::SIZE, found: record.len() })
 }

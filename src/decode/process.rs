@@ -15,8 +15,8 @@ const MAX_ERRNO: u32 = 4095;
 
 #[inline]
 pub(super) fn exec(record: &[u8]) -> Result<Exec<'_>, Error> {
-    let raw: se_exec = fixed(record)?;
-    let tail = Tail::<se_exec>::of(record);
+    let raw: se_exec = fixed(Kind::Exec, record)?;
+    let tail = Tail::behind::<se_exec>(Kind::Exec, record);
     let has = |bit: flag| raw.flags & bit.0 != 0;
     Ok(Exec {
         task: task(record, offset_of!(se_exec, task), &raw.task),
@@ -44,8 +44,8 @@ pub(super) fn exec(record: &[u8]) -> Result<Exec<'_>, Error> {
 
 #[inline]
 pub(super) fn exec_failed(record: &[u8]) -> Result<ExecFailed<'_>, Error> {
-    let raw: se_exec_failed = fixed(record)?;
-    let tail = Tail::<se_exec_failed>::of(record);
+    let raw: se_exec_failed = fixed(Kind::ExecFailed, record)?;
+    let tail = Tail::behind::<se_exec_failed>(Kind::ExecFailed, record);
     let has = |bit: failed_flag| raw.flags & bit.0 != 0;
     let errno = raw.error.unsigned_abs();
     if raw.error >= 0 || errno > MAX_ERRNO {
@@ -67,7 +67,7 @@ pub(super) fn exec_failed(record: &[u8]) -> Result<ExecFailed<'_>, Error> {
 
 #[inline]
 pub(super) fn fork(record: &[u8]) -> Result<Fork<'_>, Error> {
-    let raw: se_fork = fixed(record)?;
+    let raw: se_fork = fixed(Kind::Fork, record)?;
     Ok(Fork {
         task: task(record, offset_of!(se_fork, task), &raw.task),
         creator_pid: raw.creator_pid,
@@ -78,7 +78,7 @@ pub(super) fn fork(record: &[u8]) -> Result<Fork<'_>, Error> {
 
 #[inline]
 pub(super) fn exit(record: &[u8]) -> Result<Exit<'_>, Error> {
-    let raw: se_exit = fixed(record)?;
+    let raw: se_exit = fixed(Kind::Exit, record)?;
     Ok(Exit {
         task: task(record, offset_of!(se_exit, task), &raw.task),
         cpu_ns: raw.cpu_ns,

@@ -1,18 +1,21 @@
 //! The tail of a record: pieces of bytes behind the fixed part, addressed by (offset, length).
 
 use super::Error;
-use crate::kernel::abi::Record;
+use crate::event::Kind;
+use crate::kernel::abi::Layout;
 use crate::kernel::abi::types::se_str;
 
-/// The tail of a record whose fixed part is an `R`.
-pub(super) struct Tail<'a, R> {
+/// The tail of a record.
+pub(super) struct Tail<'a> {
     record: &'a [u8],
-    fixed: std::marker::PhantomData<R>,
+    kind: Kind,
+    start: usize,
 }
 
-impl<'a, R: Record> Tail<'a, R> {
-    pub(super) fn of(record: &'a [u8]) -> Self {
-        Tail { record, fixed: std::marker::PhantomData }
+impl<'a> Tail<'a> {
+    /// The tail behind the fixed part `R`.
+    pub(super) fn behind<R: Layout>(kind: Kind, record: &'a [u8]) -> Self {
+        Tail { record, kind, start: R::SIZE }
     }
 
     /// The bytes of a piece, `None` if it is absent. `field` is its name in `bpf/abi.h`.
@@ -25,16 +28,16 @@ impl<'a, R: Record> Tail<'a, R> {
             return Ok(None);
         }
         let range = || {
-            let start = usize::try_from(off).ok().filter(|&start| start >= R::SIZE)?;
+            let start = usize::try_from(off).ok().filter(|&start| start >= self.start)?;
             let end = start.checked_add(usize::try_from(len).ok()?)?;
             self.record.get(start..end)
         };
         range().map(Some).ok_or(Error::Outside {
-            kind: R::KIND,
+            kind: self.kind,
             field,
             offset: off,
             length: len,
-            start: R::SIZE,
+            start: self.start,
             end: self.record.len(),
         })
     }

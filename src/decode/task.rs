@@ -5,11 +5,10 @@ use std::mem::offset_of;
 use super::Error;
 use super::tail::Tail;
 use crate::event::{Program, Task};
-use crate::kernel::abi::Record;
 use crate::kernel::abi::types::{se_image, se_image_flag as image, se_task, se_task_flag as flag};
 
 /// What audit uses for an id that was never set: (uid_t) -1.
-const UNSET: u32 = u32::MAX;
+pub(super) const UNSET: u32 = u32::MAX;
 
 /// Builds the task from its copy `raw` and from the record, which holds it at offset `at` and which the names
 /// are borrowed from.
@@ -65,12 +64,13 @@ pub(super) fn task<'a>(record: &'a [u8], at: usize, raw: &se_task) -> Task<'a> {
         seccomp: has(flag::SE_TASK_SECCOMP),
         no_new_privs: has(flag::SE_TASK_NO_NEW_PRIVS),
         agent: has(flag::SE_TASK_AGENT),
+        brief: false,
     }
 }
 
 /// Builds the program's file from its copy and the tail.
 #[inline]
-pub(super) fn program<'a, R: Record>(tail: &Tail<'a, R>, raw: &se_image) -> Result<Program<'a>, Error> {
+pub(super) fn program<'a>(tail: &Tail<'a>, raw: &se_image) -> Result<Program<'a>, Error> {
     let has = |bit: image| raw.flags & bit.0 != 0;
     Ok(Program {
         executable: tail.piece("image.exe", raw.exe)?,
@@ -97,6 +97,6 @@ pub(super) fn program<'a, R: Record>(tail: &Tail<'a, R>, raw: &se_image) -> Resu
 }
 
 /// The bytes before the first NUL: the kernel's fixed-size names may hold the rest of an older one behind it.
-fn until_nul(bytes: &[u8]) -> &[u8] {
+pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&b| b == 0).next().unwrap_or_default()
 }

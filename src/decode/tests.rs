@@ -21,7 +21,7 @@ use super::synth::{encode, samples};
 use super::*;
 use crate::kernel::abi::fixed_len;
 use crate::kernel::abi::types::{
-    se_cgroup, se_exec, se_exec_failed, se_fork, se_image, se_snapshot, se_task,
+    se_cgroup, se_exec, se_exec_failed, se_fork, se_image, se_privilege, se_snapshot, se_task,
 };
 
 /// A record of this kind, as the samples have it first.
@@ -57,6 +57,8 @@ fn pieces() -> Vec<(Kind, &'static str, usize)> {
         (Kind::ExecFailed, "args", offset_of!(se_exec_failed, args)),
         (Kind::ExecFailed, "cwd", offset_of!(se_exec_failed, cwd)),
         (Kind::Cgroup, "path", offset_of!(se_cgroup, path)),
+        (Kind::Module, "name", offset_of!(se_privilege, name)),
+        (Kind::Module, "path", offset_of!(se_privilege, path)),
     ];
     all.extend(image(Kind::Exec, offset_of!(se_exec, image)));
     all.extend(image(Kind::Snapshot, offset_of!(se_snapshot, image)));
@@ -104,6 +106,18 @@ fn samples_set_every_kind_and_every_flag() {
         "script",
         "secure",
         "by_fd",
+        "via_io_uring",
+        "grade_user",
+        "trimmed",
+        "own_object",
+        "anonymous",
+        "written",
+        "write_exec",
+        "flip",
+        "leaves",
+        "from_memory",
+        "unload",
+        "unsure",
     ] {
         assert!(all.contains(&format!("{flag}: true")), "no sample with {flag}");
     }

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use super::hash::IdMap;
-use crate::event::{BootId, EntityId, Image, Process};
+use crate::event::{BootId, Creds, EntityId, Image, Process};
 
 /// Position of an entry.
 pub(super) type Slot = u32;
@@ -37,6 +37,15 @@ pub(super) enum State {
     Presumed,
 }
 
+/// Credentials of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// When they were first seen. What is older must not overwrite them.
+    pub since_ns: u64,
+    /// What they are.
+    pub creds: Creds,
+}
+
 /// A process in the table.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -44,6 +53,8 @@ pub(super) struct Entry {
     pub node: Arc<Process>,
     /// Start, boot clock; the same as the node's, kept here to be near.
     pub start_ns: u64,
+    /// The credentials that it was last seen with, shared with those that it was forked from.
+    pub held: Option<Arc<Held>>,
     /// The moment that the node's image is known for: an older exec must not overwrite it.
     pub image_ns: u64,
     /// When it exited or was presumed to.
@@ -72,6 +83,7 @@ impl Entry {
             start_ns: node.start_ns,
             pid: node.pid,
             node,
+            held: None,
             image_ns,
             exit_ns: 0,
             round: 0,

@@ -4,6 +4,7 @@
 //! ```text
 //! Event -> Enricher::apply -> Subject      on the ring's thread, in the ring's order, never waiting
 //!             |- table      processes by pid and start time
+//!             |- domains    names by which addresses were found
 //!             '- cgroups    control groups by id, with their containers
 //! Names::user / group                      on the workers' threads, when the line is written
 //!             '- se-names   files and the name service, off the path of events
@@ -16,8 +17,10 @@
 pub mod cgroups;
 pub mod config;
 pub mod container;
+pub mod domains;
 mod entries;
 pub mod getent;
+mod given;
 mod hash;
 pub mod host;
 pub mod identity;
@@ -41,6 +44,8 @@ use crate::event::{Body, Event, Host, Program, Task};
 use crate::metrics::Metrics;
 use crate::procfs::Procfs;
 use cgroups::Cgroups;
+use domains::Domains;
+use given::Given;
 
 /// How often the table's nodes are counted, which costs a walk over them.
 const COUNT_EVERY_NS: u64 = 15_000_000_000;
@@ -68,7 +73,9 @@ impl Sources {
 pub struct Enricher {
     table: Table,
     cgroups: Cgroups,
+    domains: Domains,
     names: Names,
+    given: Given,
     proc: Option<Procfs>,
     args_keep_bytes: usize,
     next_count_ns: u64,
@@ -93,7 +100,9 @@ impl Enricher {
         let enricher = Enricher {
             table: Table::new(config, host.boot_id, Arc::clone(metrics)),
             cgroups,
+            domains: Domains::default(),
             names,
+            given: Given::new(proc.clone()),
             proc,
             args_keep_bytes: config.args_keep_bytes,
             next_count_ns: 0,
@@ -123,6 +132,12 @@ impl Enricher {
             }
             _ => self.table.apply(event),
         };
+        if let Body::Network(network) = &event.body {
+            subject.destination_domain = self.domains.apply(network);
+        }
+        if let Body::File(file) = &event.body {
+            subject.argument_swap = self.given.is_swapped(file, event.time_ns);
+        }
         if let Some(task) = event.task()
             && let Some(group) = self.cgroups.get(task.hierarchy, task.cgroup_id, event.time_ns)
         {

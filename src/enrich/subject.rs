@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Container, EntityId, Process};
+use crate::event::{Container, Creds, EntityId, Process};
 
 /// Whom an event is about, beyond what its record says. All of it is as it was at the event.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,4 +19,12 @@ pub struct Subject {
     pub container: Option<Arc<Container>>,
     /// Path of the control group from its hierarchy's root, not valid UTF-8 replaced.
     pub cgroup_path: Option<Arc<str>>,
+    /// The credentials that the process was last seen with before an event that is about a change of them.
+    pub old_creds: Option<Box<Creds>>,
+    /// The other process that something was done to.
+    pub target: Option<Arc<Process>>,
+    /// The name by which the process found the other side's address.
+    pub destination_domain: Option<Arc<str>>,
+    /// The path that the process passed in does not lead to the file that the kernel opened.
+    pub argument_swap: bool,
 }

@@ -12,27 +12,37 @@
 //! of the program only the short name is known then. A younger process with the same pid proves the older one
 //! gone.
 //!
+//! **Credentials.** An entry remembers what the last record that holds them all said: a fork, an exec, a snapshot or
+//! a change. So a change can be told with what was before, on hosts whose kernel side sees only the result. A
+//! thread that changes its own alone, which only raw system calls do, is taken for its process.
+//!
+//! **Late events.** Those of the bulk ring may be applied after an exec that they came before; they are about the
+//! program that ran then, see `history`.
+//!
 //! **Snapshots** of all processes, at start and after losses: see `resync`.
 //!
 //! **Memory.** `table_entries` entries at most. When it is full the one that exited first goes, else the living
-//! one not seen for the longest time. A process takes 74 bytes in the table and its index, 64 in its node, and
+//! one not seen for the longest time. A process takes 82 bytes in the table and its index, 64 in its node, 104 in
+//! the credentials that it shares with its children until either changes them, and
 //! some 200 in the image that it shares with its children until they exec: 96 and the texts. See
 //! `lineage` for the bounds on nodes and images. Worst case with the default of 65,536 entries, reached
-//! only by someone who tries, the allocator's rounding aside: 5 MiB for the table, 12 MiB for nodes and 64 MiB for
-//! images, and more only while a census cuts chains, as events in work hold on to what they have.
+//! only by someone who tries, the allocator's rounding aside: 6 MiB for the table, 7 MiB for credentials, 12 MiB for
+//! nodes and 64 MiB for images, and more only while a census cuts chains, as events in work hold on to what they have.
 
+mod history;
 mod resync;
 
 use std::sync::Arc;
 
 use super::Config;
-use super::entries::{Entries, Entry, Slot, State};
+use super::entries::{Entries, Entry, Held, Slot, State};
 use super::identity::entity_id;
 use super::image::{self, Keep};
 use super::lineage::{self, Budget, Census};
 use super::subject::Subject;
-use crate::event::{Body, BootId, EntityId, Event, Exec, Exit, Fork, Image, Process, Task};
+use crate::event::{Body, BootId, Creds, EntityId, Event, Exec, Exit, Fork, Image, Process, Target, Task};
 use crate::metrics::Metrics;
+use history::History;
 
 /// How long an exited process stays known.
 pub const EXITED_KEEP_NS: u64 = 60_000_000_000;
@@ -59,6 +69,7 @@ pub struct Table {
     resync_begin_ns: Option<u64>,
     /// The image of processes of which not even the short name is known.
     nothing: Arc<Image>,
+    history: History,
     metrics: Arc<Metrics>,
 }
 
@@ -76,6 +87,7 @@ impl Table {
             round: 0,
             resync_begin_ns: None,
             nothing: Arc::new(Image::default()),
+            history: History::default(),
             metrics,
         }
     }
@@ -96,9 +108,30 @@ impl Table {
             Body::Fork(fork) => self.fork(time_ns, fork),
             Body::Exec(exec) => self.exec(time_ns, exec),
             Body::Exit(exit) => self.exit(time_ns, exit),
-            Body::ExecFailed(failed) => {
-                let slot = self.acting(time_ns, &failed.task);
-                self.subject(slot, time_ns, &failed.task)
+            Body::ExecFailed(_) | Body::File(_) | Body::Network(_) => {
+                let Some(task) = event.task() else { return Subject::default() };
+                let slot = self.acting(time_ns, task);
+                let mut subject = self.subject(slot, time_ns, task);
+                let entry = self.entries.at(slot);
+                if time_ns < entry.image_ns
+                    && let Some(then) = self.history.at(&entry.node, time_ns)
+                {
+                    subject.process = Some(then);
+                }
+                subject
+            }
+            Body::Credentials(event) => {
+                let slot = self.acting(time_ns, &event.task);
+                // A snapshot that was faster has brought the new ones already.
+                let held = self.entries.at(slot).held.as_deref().filter(|held| held.since_ns <= time_ns);
+                let old_creds = held.map(|held| Box::new(held.creds));
+                self.holds(slot, time_ns, &event.task);
+                Subject { old_creds, ..self.subject(slot, time_ns, &event.task) }
+            }
+            Body::Privilege(event) => {
+                let target = event.target.as_ref().map(|target| self.target(target));
+                let slot = self.acting(time_ns, &event.task);
+                Subject { target, ..self.subject(slot, time_ns, &event.task) }
             }
             Body::Snapshot(snapshot) => self.snapshot(time_ns, snapshot, None),
             Body::Cgroup(_) => Subject::default(),
@@ -136,7 +169,34 @@ impl Table {
             }
         };
         self.entries.at_mut(slot).guessed = incomplete;
+        if let Some(creator) = self.find(fork.creator_pid, fork.creator_start_ns) {
+            // Most children have what their creator has, and then share it.
+            let held = self.entries.at(creator).held.clone();
+            let entry = self.entries.at_mut(slot);
+            entry.held = entry.held.take().or(held);
+        }
+        self.holds(slot, time_ns, task);
         self.subject(slot, time_ns, task)
+    }
+
+    /// Notes the credentials of a process, from a record that holds them all.
+    fn holds(&mut self, slot: Slot, time_ns: u64, task: &Task<'_>) {
+        let creds = Creds::from(task);
+        let entry = self.entries.at_mut(slot);
+        if entry.held.as_ref().is_none_or(|held| held.since_ns <= time_ns && held.creds != creds) {
+            entry.held = Some(Arc::new(Held { since_ns: time_ns, creds }));
+        }
+    }
+
+    /// The node of a process that something was done to; of one that is not known, with nothing but its identity.
+    fn target(&mut self, target: &Target<'_>) -> Arc<Process> {
+        match self.find(target.pid, target.start_ns) {
+            Some(slot) => Arc::clone(&self.entries.at(slot).node),
+            None => {
+                let nothing = Arc::clone(&self.nothing);
+                self.node(target.pid, target.start_ns, nothing, None)
+            }
+        }
     }
 
     /// Who called clone, and whether a part of its chain is missing.
@@ -156,11 +216,13 @@ impl Table {
 
     fn exec(&mut self, time_ns: u64, exec: &Exec<'_>) -> Subject {
         let slot = self.acting(time_ns, &exec.task);
+        self.holds(slot, time_ns, &exec.task);
         let image = self.image(self.kept().of_exec(exec));
         let entry = self.entries.at_mut(slot);
         let node = lineage::with_image(&entry.node, image);
         self.budget.node();
         if time_ns >= entry.image_ns {
+            self.history.replaced(&entry.node, time_ns);
             entry.node = Arc::clone(&node);
             (entry.image_ns, entry.shown) = (time_ns, false);
         } else if entry.shown {
@@ -191,6 +253,7 @@ impl Table {
         {
             self.entries.remove(oldest);
         }
+        self.history.tick(now_ns);
         if count_nodes {
             self.take_census();
         }

@@ -67,6 +67,84 @@ kinds! {
     Cgroup = 5, "cgroup", internal: true;
     /// A process that already ran when the agent started.
     Snapshot = 6, "snapshot", internal: true;
+    /// A file was opened for writing, created or truncated.
+    FileOpen = 7, "file_open", internal: false;
+    /// A watched file was opened for reading.
+    FileRead = 8, "file_read", internal: false;
+    /// A file that was open for writing was closed.
+    FileClose = 9, "file_close", internal: false;
+    /// A file or directory got another name.
+    FileRename = 10, "file_rename", internal: false;
+    /// A name of a file, or a directory, was removed.
+    FileDelete = 11, "file_delete", internal: false;
+    /// A hard or symbolic link was made.
+    FileLink = 12, "file_link", internal: false;
+    /// A directory, device, pipe or socket was made.
+    FileMkdir = 13, "file_mkdir", internal: false;
+    /// The permissions of a file were set.
+    FileMode = 14, "file_mode", internal: false;
+    /// The owner or group of a file was set.
+    FileOwner = 15, "file_owner", internal: false;
+    /// An extended attribute of a file was set or removed.
+    FileXattr = 16, "file_xattr", internal: false;
+    /// A file was cut or extended to a length.
+    FileTruncate = 17, "file_truncate", internal: false;
+    /// The times of a file were set.
+    FileTimes = 18, "file_times", internal: false;
+    /// A file system was mounted, moved or unmounted, or the root directory changed.
+    Mount = 19, "mount", internal: false;
+    /// A connection was asked for, or a first datagram sent to a peer.
+    NetConnect = 20, "net_connect", internal: false;
+    /// A connection was accepted.
+    NetAccept = 21, "net_accept", internal: false;
+    /// A socket was bound to an address.
+    NetBind = 22, "net_bind", internal: false;
+    /// A socket began to listen.
+    NetListen = 23, "net_listen", internal: false;
+    /// A connection or a flow of datagrams ended.
+    NetFlow = 24, "net_flow", internal: false;
+    /// A raw or packet socket was made.
+    NetSocket = 25, "net_socket", internal: false;
+    /// A DNS question or answer.
+    NetDns = 26, "net_dns", internal: false;
+    /// A process changed its users, groups or capabilities.
+    Credentials = 27, "credentials", internal: false;
+    /// A process attached to another, or changed its memory or registers.
+    Ptrace = 28, "ptrace", internal: false;
+    /// A process read or wrote the memory of another, or took a descriptor of it.
+    ProcessMemory = 29, "process_memory", internal: false;
+    /// A kernel module was loaded or unloaded.
+    Module = 30, "module", internal: false;
+    /// Another kernel was loaded to be run.
+    Kexec = 31, "kexec", internal: false;
+    /// A BPF program was loaded or attached, or a map or program of the agent was reached for.
+    Bpf = 32, "bpf", internal: false;
+    /// A performance event was opened.
+    PerfEvent = 33, "perf_event", internal: false;
+    /// A process asked to handle page faults itself.
+    Userfaultfd = 34, "userfaultfd", internal: false;
+    /// A file without a name was made in memory.
+    Memfd = 35, "memfd", internal: false;
+    /// Memory that is anonymous or was written to became executable.
+    MemoryExec = 36, "memory_exec", internal: false;
+    /// A process left its namespaces for new or other ones.
+    Namespace = 37, "namespace", internal: false;
+    /// An io_uring was made.
+    IoUring = 38, "io_uring", internal: false;
+    /// A signal was sent to another process.
+    Signal = 39, "signal", internal: false;
+    /// A process renamed itself or changed whether it can be inspected.
+    Prctl = 40, "prctl", internal: false;
+    /// A key was added, read or changed in the kernel's keyrings.
+    Keyring = 41, "keyring", internal: false;
+    /// The name of the host or of its domain was set.
+    HostName = 42, "host_name", internal: false;
+    /// The clock was set or its rate changed.
+    Clock = 43, "clock", internal: false;
+    /// Swap space was switched on or off.
+    Swap = 44, "swap", internal: false;
+    /// A restart, halt or power-off was asked for, or Ctrl-Alt-Del switched.
+    Reboot = 45, "reboot", internal: false;
 }
 
 impl Kind {

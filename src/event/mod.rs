@@ -6,15 +6,24 @@
 //!
 //! This module uses nothing but std and serde: the central side will share it.
 
+pub mod dns;
 pub mod ecs;
+pub mod file;
+pub mod hook;
 pub mod host;
 pub mod json;
 pub mod kind;
+pub mod network;
+pub mod privilege;
 pub mod process;
 pub mod task;
 
+pub use file::{File, FileOp, Object};
+pub use hook::{Hook, Origin};
 pub use host::{BootId, Host};
 pub use kind::Kind;
+pub use network::{Endpoint, Network, NetworkOp};
+pub use privilege::{Credentials, Creds, Privilege, Target};
 pub use process::{Container, EntityId, Image, Process, Runtime};
 pub use task::{Program, Task};
 
@@ -44,6 +53,14 @@ pub enum Body<'a> {
     Cgroup(Cgroup<'a>),
     /// A process that already ran when the agent started. Kept inside the agent.
     Snapshot(Box<Snapshot<'a>>),
+    /// Something was done to a file.
+    File(Box<File<'a>>),
+    /// Something was done on the network.
+    Network(Box<Network<'a>>),
+    /// A process changed its users, groups or capabilities.
+    Credentials(Box<Credentials<'a>>),
+    /// Another privilege was used.
+    Privilege(Box<Privilege<'a>>),
 }
 
 impl Event<'_> {
@@ -56,6 +73,21 @@ impl Event<'_> {
             Body::Exit(_) => Kind::Exit,
             Body::Cgroup(_) => Kind::Cgroup,
             Body::Snapshot(_) => Kind::Snapshot,
+            Body::File(ref e) => e.kind,
+            Body::Network(ref e) => e.kind,
+            Body::Credentials(_) => Kind::Credentials,
+            Body::Privilege(ref e) => e.kind,
+        }
+    }
+
+    /// How it was seen, for the kinds whose records say it.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.body {
+            Body::File(e) => Some(&e.origin),
+            Body::Network(e) => Some(&e.origin),
+            Body::Credentials(e) => Some(&e.origin),
+            Body::Privilege(e) => Some(&e.origin),
+            _ => None,
         }
     }
 
@@ -67,6 +99,10 @@ impl Event<'_> {
             Body::Fork(e) => Some(&e.task),
             Body::Exit(e) => Some(&e.task),
             Body::Snapshot(e) => Some(&e.task),
+            Body::File(e) => Some(&e.task),
+            Body::Network(e) => (!e.unowned).then_some(&e.task),
+            Body::Credentials(e) => Some(&e.task),
+            Body::Privilege(e) => Some(&e.task),
             Body::Cgroup(_) => None,
         }
     }

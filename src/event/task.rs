@@ -87,6 +87,10 @@ pub struct Task<'a> {
     pub no_new_privs: bool,
     /// The agent itself or a child of it.
     pub agent: bool,
+    /// Of a record that holds only what the process table cannot know. Unknown are: session, group, terminal, ids in
+    /// the own pid namespace, saved ids, all capability sets but the effective one, and the namespaces but those of
+    /// mounts, network and users.
+    pub brief: bool,
 }
 
 /// The program's file. Paths are resolved from dentries, up to the root of the task's mount namespace.

@@ -53,12 +53,6 @@ pub trait Layout: Plain + Copy + Default {
     }
 }
 
-/// The fixed part of a kind of record.
-pub trait Record: Layout {
-    /// The kind that this struct belongs to.
-    const KIND: Kind;
-}
-
 macro_rules! layout {
     ($($name:ident = $size:ident),+ $(,)?) => {$(
         // SAFETY: `Plain` asks that every pattern of bits is a valid value. The generated struct is repr(C) and
@@ -74,15 +68,9 @@ macro_rules! layout {
     )+};
 }
 
-/// One line a kind: the variant, its number in `enum se_kind`, its struct, clang's size of it.
+/// One line a kind: the variant, its number in `enum se_kind`, its struct, clang's size of it. Kinds may share one.
 macro_rules! records {
-    ($($kind:ident = $number:ident: $record:ident, $size:ident;)+) => {
-        layout! { $($record = $size),+ }
-
-        $(impl Record for types::$record {
-            const KIND: Kind = Kind::$kind;
-        })+
-
+    ($($kind:ident = $number:ident: $record:ident;)+) => {
         /// Length of the fixed part of a record of this kind.
         pub const fn fixed_len(kind: Kind) -> usize {
             match kind {
@@ -107,15 +95,76 @@ layout! {
     se_header = SE_SIZE_HEADER,
     se_task = SE_SIZE_TASK,
     se_image = SE_SIZE_IMAGE,
+    se_actor = SE_SIZE_ACTOR,
+    se_object = SE_SIZE_OBJECT,
+    se_target = SE_SIZE_TARGET,
+    se_creds = SE_SIZE_CREDS,
+    se_exec = SE_SIZE_EXEC,
+    se_exec_failed = SE_SIZE_EXEC_FAILED,
+    se_fork = SE_SIZE_FORK,
+    se_exit = SE_SIZE_EXIT,
+    se_cgroup = SE_SIZE_CGROUP,
+    se_snapshot = SE_SIZE_SNAPSHOT,
+    se_file = SE_SIZE_FILE,
+    se_net = SE_SIZE_NET,
+    se_privilege = SE_SIZE_PRIVILEGE,
+    se_credentials = SE_SIZE_CREDENTIALS,
+    se_watch_path = SE_SIZE_WATCH_PATH,
+    se_watch_name = SE_SIZE_WATCH_NAME,
+    se_verdict = SE_SIZE_VERDICT,
+    se_file_id = SE_SIZE_FILE_ID,
+    se_merge_key = SE_SIZE_MERGE_KEY,
+    se_merge = SE_SIZE_MERGE,
+    se_switches = SE_SIZE_SWITCHES,
+    se_bpf_id = SE_SIZE_BPF_ID,
 }
 
 records! {
-    Exec = SE_KIND_EXEC: se_exec, SE_SIZE_EXEC;
-    ExecFailed = SE_KIND_EXEC_FAILED: se_exec_failed, SE_SIZE_EXEC_FAILED;
-    Fork = SE_KIND_FORK: se_fork, SE_SIZE_FORK;
-    Exit = SE_KIND_EXIT: se_exit, SE_SIZE_EXIT;
-    Cgroup = SE_KIND_CGROUP: se_cgroup, SE_SIZE_CGROUP;
-    Snapshot = SE_KIND_SNAPSHOT: se_snapshot, SE_SIZE_SNAPSHOT;
+    Exec = SE_KIND_EXEC: se_exec;
+    ExecFailed = SE_KIND_EXEC_FAILED: se_exec_failed;
+    Fork = SE_KIND_FORK: se_fork;
+    Exit = SE_KIND_EXIT: se_exit;
+    Cgroup = SE_KIND_CGROUP: se_cgroup;
+    Snapshot = SE_KIND_SNAPSHOT: se_snapshot;
+    FileOpen = SE_KIND_FILE_OPEN: se_file;
+    FileRead = SE_KIND_FILE_READ: se_file;
+    FileClose = SE_KIND_FILE_CLOSE: se_file;
+    FileRename = SE_KIND_FILE_RENAME: se_file;
+    FileDelete = SE_KIND_FILE_DELETE: se_file;
+    FileLink = SE_KIND_FILE_LINK: se_file;
+    FileMkdir = SE_KIND_FILE_MKDIR: se_file;
+    FileMode = SE_KIND_FILE_MODE: se_file;
+    FileOwner = SE_KIND_FILE_OWNER: se_file;
+    FileXattr = SE_KIND_FILE_XATTR: se_file;
+    FileTruncate = SE_KIND_FILE_TRUNCATE: se_file;
+    FileTimes = SE_KIND_FILE_TIMES: se_file;
+    Mount = SE_KIND_MOUNT: se_file;
+    NetConnect = SE_KIND_NET_CONNECT: se_net;
+    NetAccept = SE_KIND_NET_ACCEPT: se_net;
+    NetBind = SE_KIND_NET_BIND: se_net;
+    NetListen = SE_KIND_NET_LISTEN: se_net;
+    NetFlow = SE_KIND_NET_FLOW: se_net;
+    NetSocket = SE_KIND_NET_SOCKET: se_net;
+    NetDns = SE_KIND_NET_DNS: se_net;
+    Credentials = SE_KIND_CREDENTIALS: se_credentials;
+    Ptrace = SE_KIND_PTRACE: se_privilege;
+    ProcessMemory = SE_KIND_PROCESS_MEMORY: se_privilege;
+    Module = SE_KIND_MODULE: se_privilege;
+    Kexec = SE_KIND_KEXEC: se_privilege;
+    Bpf = SE_KIND_BPF: se_privilege;
+    PerfEvent = SE_KIND_PERF_EVENT: se_privilege;
+    Userfaultfd = SE_KIND_USERFAULTFD: se_privilege;
+    Memfd = SE_KIND_MEMFD: se_privilege;
+    MemoryExec = SE_KIND_MEMORY_EXEC: se_privilege;
+    Namespace = SE_KIND_NAMESPACE: se_privilege;
+    IoUring = SE_KIND_IO_URING: se_privilege;
+    Signal = SE_KIND_SIGNAL: se_privilege;
+    Prctl = SE_KIND_PRCTL: se_privilege;
+    Keyring = SE_KIND_KEYRING: se_privilege;
+    HostName = SE_KIND_HOST_NAME: se_privilege;
+    Clock = SE_KIND_CLOCK: se_privilege;
+    Swap = SE_KIND_SWAP: se_privilege;
+    Reboot = SE_KIND_REBOOT: se_privilege;
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Copies what the kernel side counts into the metrics.
 //!
 //! The programs count every record by kind and outcome, per CPU (`bpf/lib/emit.bpf.h`). The kernel itself counts
-//! runs it skipped, and, while its BPF statistics are switched on, runs and their time.
+//! runs it skipped, each of them an event that was attempted and dropped, and, while its BPF statistics are switched on, runs and their time.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -45,6 +45,7 @@ const CELL_OF: [Cell; OUTCOMES] = [
     Cell::Reason(Reason::Filtered),
     Cell::Reason(Reason::Deduplicated),
     Cell::Reason(Reason::Summarised),
+    Cell::Reason(Reason::RateLimited),
 ];
 
 const _: () = assert!(
@@ -54,13 +55,21 @@ const _: () = assert!(
         && se_outcome::SE_FILTERED.0 == 3
         && se_outcome::SE_DEDUPLICATED.0 == 4
         && se_outcome::SE_SUMMARISED.0 == 5
+        && se_outcome::SE_RATE_LIMITED.0 == 6
 );
 
 /// Descriptors of its own, so that any thread may read.
 pub struct Counters {
     ledger: MapHandle,
     hashes: Vec<MapHandle>,
-    programs: Vec<(Program, OwnedFd)>,
+    programs: Vec<Counted>,
+}
+
+/// A program, and the kind that it reports if that is one only: a run that was skipped is then one such event.
+pub(super) struct Counted {
+    pub(super) program: Program,
+    pub(super) sole_kind: Option<Kind>,
+    pub(super) descriptor: OwnedFd,
 }
 
 impl fmt::Debug for Counters {
@@ -70,7 +79,7 @@ impl fmt::Debug for Counters {
 }
 
 impl Counters {
-    pub(super) fn new(ledger: MapHandle, hashes: Vec<MapHandle>, programs: Vec<(Program, OwnedFd)>) -> Self {
+    pub(super) fn new(ledger: MapHandle, hashes: Vec<MapHandle>, programs: Vec<Counted>) -> Self {
         Counters { ledger, hashes, programs }
     }
 
@@ -88,22 +97,30 @@ impl Counters {
     /// Copies all totals.
     pub fn refresh(&mut self, metrics: &Metrics) -> Result<(), Error> {
         let cells = self.cells()?;
-        for kind in Kind::ALL {
-            for (outcome, cell) in CELL_OF.iter().enumerate() {
-                let total = cells.get(*kind as usize * OUTCOMES + outcome).copied().unwrap_or(0);
-                match cell {
-                    Cell::Stage(stage) => metrics.events.at((*kind, *stage)).store_total(total),
-                    Cell::Reason(reason) => metrics.events_dropped.at((*kind, *reason)).store_total(total),
-                }
-            }
-        }
-        for (program, descriptor) in &self.programs {
+        let mut skipped = [0; Kind::COUNT];
+        for Counted { program, sole_kind, descriptor } in &self.programs {
             if let Some(info) = program_info(descriptor) {
                 #[expect(clippy::cast_precision_loss, reason = "2^53 ns are a hundred days of run time")]
                 let seconds = info.run_time_ns as f64 / 1e9;
                 metrics.program_time.at(*program).set(seconds);
                 metrics.program_runs.at(*program).store_total(info.run_cnt);
                 metrics.program_misses.at(*program).store_total(info.recursion_misses);
+                if let Some(skipped) = sole_kind.and_then(|kind| skipped.get_mut(kind.index())) {
+                    *skipped += info.recursion_misses;
+                }
+            }
+        }
+        for (kind, skipped) in Kind::ALL.iter().zip(skipped) {
+            metrics.events_dropped.at((*kind, Reason::Skipped)).store_total(skipped);
+            for (outcome, cell) in CELL_OF.iter().enumerate() {
+                let total = cells.get(*kind as usize * OUTCOMES + outcome).copied().unwrap_or(0);
+                match cell {
+                    Cell::Stage(Stage::Attempted) => {
+                        metrics.events.at((*kind, Stage::Attempted)).store_total(total + skipped);
+                    }
+                    Cell::Stage(stage) => metrics.events.at((*kind, *stage)).store_total(total),
+                    Cell::Reason(reason) => metrics.events_dropped.at((*kind, *reason)).store_total(total),
+                }
             }
         }
         Ok(())

@@ -5,24 +5,32 @@
 //! program by program, and one that fails is reported as missing without taking the others along, unless the process
 //! table cannot do without it.
 //!
+//! What was made is noted in a map of its own, so that others who reach for it can be told.
+//!
 //! Limits: every size is fixed at load; changing one needs a restart.
 
+mod own_objects;
+
 use std::fmt;
+use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Once};
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Link, MapHandle, PrintLevel};
+use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle, PrintLevel};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::abi::types::se_limit;
 use super::config::Config;
-use super::counters::Counters;
-use super::plan::{Plan, Planned};
+use super::counters::{Counted, Counters};
+use super::merge::Merger;
+use super::plan::{Attach, Plan, Planned};
 use super::reader::{self, Reader};
 use super::records::Records;
 use super::snapshot;
+use super::switches::Switches;
+use super::watch::{self, Knobs, Watch};
 use crate::metrics::{Metrics, Program};
 
 #[expect(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, reason = "written by libbpf-cargo")]
@@ -76,6 +84,9 @@ pub enum Error {
     /// The ring.
     #[error(transparent)]
     Reader(#[from] reader::Error),
+    /// What is watched and what is left out.
+    #[error(transparent)]
+    Watch(#[from] watch::Error),
     /// A descriptor could not be duplicated.
     #[error("sharing {what}: {cause}")]
     Share {
@@ -94,6 +105,10 @@ pub struct Kernel {
     iterator: Option<Link>,
     /// The plan, with what turned out to be missing.
     sensors: Vec<Planned>,
+    /// Where the control group hooks go.
+    cgroup2: Option<String>,
+    switches: Arc<Switches>,
+    watch: Watch,
 }
 
 impl fmt::Debug for Kernel {
@@ -102,6 +117,10 @@ impl fmt::Debug for Kernel {
     }
 }
 
+/// Calls in work at a time that trampolines keep something of, between beginning and end. Tasks can sleep in between, and
+/// the oldest is forgotten when there are more.
+const PENDING_PER_CPU: u32 = 512;
+
 /// Arguments that the sizes in the object are made for.
 const ARGS_DEFAULT: u32 = se_limit::SE_ARGS_DEFAULT.0;
 
@@ -109,9 +128,19 @@ const ARGS_DEFAULT: u32 = se_limit::SE_ARGS_DEFAULT.0;
 const VITAL: [Program; 3] = [Program::Exec, Program::Fork, Program::Exit];
 
 impl Kernel {
-    /// Loads what the plan chose. `agent_pid` marks the agent's own activity.
+    /// Loads what the plan chose, or its fallback if the kernel refuses that. `agent_pid` marks the agent's own activity.
     pub fn load(config: &Config, plan: &Plan, agent_pid: u32) -> Result<Kernel, Error> {
         route_log();
+        match (Kernel::load_exactly(config, plan, agent_pid), &plan.fallback) {
+            (Err(Error::Load(cause)), Some(fallback)) => {
+                log::warn!("loading the BPF programs: {cause}; trying without trampolines");
+                Kernel::load_exactly(config, fallback, agent_pid)
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn load_exactly(config: &Config, plan: &Plan, agent_pid: u32) -> Result<Kernel, Error> {
         if plan.raise_memlock {
             // Where it fails the load says so, with the remedy.
             let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
@@ -127,11 +156,27 @@ impl Kernel {
             let load = program.name().to_str().is_some_and(wanted);
             program.set_autoload(load);
         }
-        prepare(&mut open, config, agent_pid)?;
+        prepare(&mut open, config, plan, agent_pid)?;
         let skeleton = open.load().map_err(refusal)?;
+        fill_handlers(&skeleton, plan)?;
         let sensors = plan.programs.clone();
         let snapshot = iterator.ok_or_else(|| plan.snapshot.missing.clone().unwrap_or_default());
-        Ok(Kernel { skeleton, links: Vec::new(), snapshot, iterator: None, sensors })
+        let switch = MapHandle::try_from(&skeleton.maps.se_switch)
+            .map_err(|cause| Error::Prepare { what: "the switches", cause })?;
+        let switches = Arc::new(Switches::new(switch));
+        let mut watch = watch(&skeleton, config, plan, &switches)?;
+        // Before anything is attached, so that nothing slips through at the start.
+        watch.apply(config)?.iter().for_each(|remark| log::warn!("{remark}"));
+        Ok(Kernel {
+            skeleton,
+            links: Vec::new(),
+            snapshot,
+            iterator: None,
+            sensors,
+            cgroup2: plan.cgroup2.clone(),
+            switches,
+            watch,
+        })
     }
 
     /// Attaches every program of the plan. An error only if one fails that the process table needs.
@@ -146,6 +191,10 @@ impl Kernel {
             let Some(sensor) = self.sensors.get(at).filter(|s| s.missing.is_none()).cloned() else {
                 continue;
             };
+            // Called by the program on the return of system calls.
+            if matches!(sensor.attach, Attach::Calls(..)) {
+                continue;
+            }
             match self.attach_one(sensor.symbol) {
                 Ok(link) => self.links.push((sensor.symbol, link)),
                 Err(cause) if VITAL.contains(&sensor.program) => {
@@ -154,17 +203,26 @@ impl Kernel {
                 Err(cause) => {
                     if let Some(sensor) = self.sensors.get_mut(at) {
                         sensor.missing = Some(format!("attaching failed: {cause}"));
+                        sensor.has_failed = true;
                     }
                 }
             }
         }
+        own_objects::note(&self.skeleton, self.links.iter().map(|(_, link)| link));
         Ok(())
     }
 
     fn attach_one(&self, name: &str) -> Result<Link, libbpf_rs::Error> {
         let found = self.skeleton.object().progs_mut().find(|program| program.name() == name);
         let missing = || libbpf_rs::Error::from_raw_os_error(nix::libc::ENOENT);
-        found.ok_or_else(missing)?.attach()
+        let program = found.ok_or_else(missing)?;
+        let planned = self.sensors.iter().find(|planned| planned.symbol == name);
+        if !planned.is_some_and(|planned| planned.attach == Attach::Cgroup) {
+            return program.attach();
+        }
+        // The root of the hierarchy: every socket is below it, also those of tasks that only version 1 has placed.
+        let root = File::open(self.cgroup2.as_deref().unwrap_or_default())?;
+        program.attach_cgroup(root.as_raw_fd())
     }
 
     /// Every program of the plan and how it fares.
@@ -172,11 +230,26 @@ impl Kernel {
         &self.sensors
     }
 
-    /// The ring's reader. There must be one only.
+    /// The reader of the rings. There must be one only.
     pub fn reader(&self, metrics: Arc<Metrics>) -> Result<Reader, Error> {
-        let map = MapHandle::try_from(&self.skeleton.maps.se_ring)
-            .map_err(|cause| Error::Prepare { what: "the ring's reader", cause })?;
-        Ok(Reader::new(map, metrics)?)
+        let failed = |cause| Error::Prepare { what: "the reader of the rings", cause };
+        let critical = MapHandle::try_from(&self.skeleton.maps.se_ring).map_err(failed)?;
+        let bulk = MapHandle::try_from(&self.skeleton.maps.se_bulk).map_err(failed)?;
+        Ok(Reader::new(critical, bulk, metrics)?)
+    }
+
+    /// What is watched and what is left out, to be changed while the programs run.
+    pub fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// What tells of merged events; `None` if none are. There must be one only.
+    pub fn merger(&self, config: &Config, metrics: Arc<Metrics>) -> Result<Option<Merger>, Error> {
+        let Some(window) = config.merge_window else { return Ok(None) };
+        let failed = |cause| Error::Prepare { what: "the windows of merged events", cause };
+        let even = MapHandle::try_from(&self.skeleton.maps.se_merge_even).map_err(failed)?;
+        let odd = MapHandle::try_from(&self.skeleton.maps.se_merge_odd).map_err(failed)?;
+        Ok(Some(Merger::new([even, odd], Arc::clone(&self.switches), window, metrics)))
     }
 
     /// The counters.
@@ -189,7 +262,12 @@ impl Kernel {
         for program in self.skeleton.object().progs() {
             let sensor = self.sensors.iter().find(|s| s.missing.is_none() && program.name() == s.symbol);
             if let Some(sensor) = sensor {
-                programs.push((sensor.program, duplicate(&program, "a program")?));
+                let sole_kind = match sensor.kinds {
+                    [kind] => Some(*kind),
+                    _ => None,
+                };
+                let descriptor = duplicate(&program, "a program")?;
+                programs.push(Counted { program: sensor.program, sole_kind, descriptor });
             }
         }
         Ok(Counters::new(ledger, vec![exits], programs))
@@ -217,6 +295,7 @@ impl Kernel {
     /// Attaches a lost program again.
     pub fn reattach(&mut self, name: &str) -> Result<(), libbpf_rs::Error> {
         let link = self.attach_one(name)?;
+        own_objects::note(&self.skeleton, [&link]);
         if let Some(slot) = self.links.iter_mut().find(|(symbol, _)| *symbol == name) {
             slot.1 = link;
         }
@@ -226,7 +305,6 @@ impl Kernel {
 
 /// Whether the kernel still knows the link and the program behind it.
 fn is_attached(link: &Link) -> bool {
-    use std::os::fd::AsRawFd;
     let mut info = MaybeUninit::<libbpf_rs::libbpf_sys::bpf_link_info>::zeroed();
     let mut len = u32::try_from(size_of::<libbpf_rs::libbpf_sys::bpf_link_info>()).unwrap_or(0);
     // SAFETY: the link's descriptor is open, and `info` is writable for `len` bytes.
@@ -238,7 +316,12 @@ fn is_attached(link: &Link) -> bool {
         )
     };
     // SAFETY: plain data, zeroed above.
-    code == 0 && unsafe { info.assume_init() }.prog_id != 0
+    let info = unsafe { info.assume_init() };
+    // A link that was taken off its control group keeps its program and has no group any more.
+    // SAFETY: of the union the member that the type says is filled in.
+    let is_off = info.type_ == libbpf_rs::libbpf_sys::BPF_LINK_TYPE_CGROUP
+        && unsafe { info.__bindgen_anon_1.cgroup.cgroup_id } == 0;
+    code == 0 && info.prog_id != 0 && !is_off
 }
 
 fn duplicate(program: &impl AsFd, what: &'static str) -> Result<OwnedFd, Error> {
@@ -246,7 +329,12 @@ fn duplicate(program: &impl AsFd, what: &'static str) -> Result<OwnedFd, Error> 
 }
 
 /// Sets everything that is fixed at load.
-fn prepare(open: &mut OpenSentinelSkel<'_>, config: &Config, agent_pid: u32) -> Result<(), Error> {
+fn prepare(
+    open: &mut OpenSentinelSkel<'_>,
+    config: &Config,
+    plan: &Plan,
+    agent_pid: u32,
+) -> Result<(), Error> {
     let set = |what| move |cause| Error::Prepare { what, cause };
     let cpus =
         u32::try_from(libbpf_rs::num_possible_cpus().map_err(set("the number of CPUs"))?).unwrap_or(u32::MAX);
@@ -256,6 +344,16 @@ fn prepare(open: &mut OpenSentinelSkel<'_>, config: &Config, agent_pid: u32) -> 
     let more = config.args_max_bytes + config.env_max_bytes;
     let exec_buf_bytes = maps.se_exec_bufs.value_size() + more - ARGS_DEFAULT;
     maps.se_ring.set_max_entries(config.ring_buffer_bytes).map_err(set("the ring's size"))?;
+    maps.se_bulk.set_max_entries(config.bulk_ring_bytes).map_err(set("the bulk ring's size"))?;
+    // The object has the numbers of buffers that a CPU needs, see enum se_lane.
+    let lanes = maps
+        .rodata_data
+        .as_deref()
+        .map_or(1, |knobs| if plan.has_trampolines() { knobs.se_lanes_trampoline } else { knobs.se_lanes });
+    maps.se_bufs.set_max_entries(cpus * lanes).map_err(set("the buffers' number"))?;
+    if plan.has_trampolines() {
+        maps.se_pending.set_max_entries(cpus * PENDING_PER_CPU).map_err(set("the pending calls' number"))?;
+    }
     maps.se_exec_bufs.set_value_size(exec_buf_bytes).map_err(set("the exec buffers' size"))?;
     maps.se_exec_bufs.set_max_entries(cpus).map_err(set("the exec buffers' number"))?;
     maps.se_failed_bufs.set_max_entries(cpus).map_err(set("the failed exec buffers' number"))?;
@@ -263,11 +361,83 @@ fn prepare(open: &mut OpenSentinelSkel<'_>, config: &Config, agent_pid: u32) -> 
     if let Some(knobs) = maps.rodata_data.as_deref_mut() {
         knobs.se_agent_tgid = agent_pid;
         knobs.se_page_bytes = page.and_then(|n| u32::try_from(n).ok()).unwrap_or(4096);
+        let routes = plan.routes();
+        knobs.se_calls_any = routes.any;
+        knobs.se_calls = routes.wide;
+        knobs.se_calls_32 = routes.narrow;
+        knobs.se_net_parts = plan.net_parts();
+        knobs.se_lanes = lanes;
+        let arguments = |function: &str| plan.arguments.get(function).copied().unwrap_or(0);
+        knobs.se_args_vfs_unlink = arguments("vfs_unlink");
+        knobs.se_args_vfs_mkdir = arguments("vfs_mkdir");
+        knobs.se_args_vfs_mknod = arguments("vfs_mknod");
+        knobs.se_args_vfs_symlink = arguments("vfs_symlink");
+        knobs.se_args_vfs_link = arguments("vfs_link");
+        knobs.se_args_vfs_setxattr = arguments("vfs_setxattr");
+        knobs.se_args_vfs_removexattr = arguments("vfs_removexattr");
+        knobs.se_args_do_truncate = arguments("do_truncate");
+        knobs.se_unix = u8::from(config.filter.unix_sockets);
+        knobs.se_kinds = config.kinds.iter().fold(0, |all, kind| all | 1 << *kind as u16);
+        let called = plan.called(config);
+        knobs.se_called_kinds = called.iter().fold(0, |all, kind| all | 1 << *kind as u16);
+        knobs.se_merge_window_ns =
+            config.merge_window.map_or(0, |window| u64::try_from(window.as_nanos()).unwrap_or(u64::MAX));
+        let looked_at = Knobs::of(config);
+        knobs.se_has_names = u8::from(looked_at.names);
+        knobs.se_has_directory_names = u8::from(looked_at.names);
+        knobs.se_has_inodes = u8::from(looked_at.inodes);
+        knobs.se_skips = looked_at.skips;
+        knobs.se_bulk_rate = config.bulk_rate;
+        knobs.se_bulk_bytes = u64::from(config.bulk_ring_bytes);
+        knobs.se_backpressure = u8::from(config.backpressure);
+        knobs.se_skip_pseudo = u8::from(config.filter.skip_pseudo);
         knobs.se_args_max = config.args_max_bytes;
         knobs.se_env_max = config.env_max_bytes;
         knobs.se_exec_room = knobs.se_exec_room + more - ARGS_DEFAULT;
     }
     Ok(())
+}
+
+/// The lists of what is watched and left out, still empty.
+fn watch(
+    skeleton: &SentinelSkel<'_>,
+    config: &Config,
+    plan: &Plan,
+    switches: &Arc<Switches>,
+) -> Result<Watch, Error> {
+    let maps = &skeleton.maps;
+    let failed = |cause| Error::Prepare { what: "the lists of what is watched", cause };
+    let handles = [
+        MapHandle::try_from(&maps.se_watch_names),
+        MapHandle::try_from(&maps.se_watch_files),
+        MapHandle::try_from(&maps.se_watch_paths),
+        MapHandle::try_from(&maps.se_skip_exes),
+        MapHandle::try_from(&maps.se_skip_cgroups),
+        MapHandle::try_from(&maps.se_skip_users),
+        MapHandle::try_from(&maps.se_skip_ports),
+    ];
+    let [names, inodes, paths, executables, groups, users, ports] =
+        handles.map(|handle| handle.map_err(failed));
+    let handles = [names?, inodes?, paths?, executables?, groups?, users?, ports?];
+    Ok(Watch::new(handles, Arc::clone(switches), Knobs::of(config), plan.cgroup2.as_deref()))
+}
+
+/// Tells the program on the return of system calls where to go on, then freezes the map, so that nobody can empty it.
+fn fill_handlers(skeleton: &SentinelSkel<'_>, plan: &Plan) -> Result<(), Error> {
+    let set = |cause| Error::Prepare { what: "the handlers of system calls", cause };
+    let handlers = &skeleton.maps.se_handlers;
+    for planned in plan.programs.iter().filter(|planned| planned.missing.is_none()) {
+        let Attach::Calls(calls, _) = planned.attach else { continue };
+        let mut programs = skeleton.object().progs();
+        let program = programs.find(|program| program.name() == planned.symbol);
+        let missing = || libbpf_rs::Error::from_raw_os_error(nix::libc::ENOENT);
+        let descriptor = program.ok_or_else(missing).map_err(set)?.as_fd().as_raw_fd();
+        for call in calls {
+            let (key, value) = (u32::from(*call as u8).to_ne_bytes(), descriptor.to_ne_bytes());
+            handlers.update(&key, &value, MapFlags::ANY).map_err(set)?;
+        }
+    }
+    MapHandle::try_from(handlers).and_then(|map| map.freeze()).map_err(set)
 }
 
 /// Tells apart what an operator can mend.

@@ -3,13 +3,17 @@
 
 pub mod abi;
 pub mod capture;
+pub mod classes;
 pub mod config;
 pub mod counters;
 pub mod loader;
+pub mod merge;
 pub mod plan;
 pub mod reader;
 pub mod records;
 pub mod snapshot;
 pub mod support;
+pub mod switches;
+pub mod watch;
 
-pub use config::Config;
+pub use config::{Config, Filter, Hooks};

@@ -45,13 +45,14 @@ macro_rules! metrics {
 metrics! {
     // The six of the operations guide.
     events_processed: Family<Counter, Kind>, "sentinel_events_processed_total", "Events written as a line and handed to the sinks.";
-    events_dropped: Family<Counter, (Kind, Reason)>, "sentinel_events_dropped_total", "Events lost, by class and reason.";
+    events_dropped: Family<Counter, (Kind, Reason)>, "sentinel_events_dropped_total", "Events that got no line of their own, by class and reason: lost, left out on purpose, or merged into another.";
     ring_utilization: Gauge, "sentinel_ring_buffer_utilization_percent", "Part of the fullest ring buffer that is in use.";
     memory_usage: Gauge, "sentinel_memory_usage_bytes", "Resident memory of the agent.";
     cpu_usage: Gauge, "sentinel_cpu_usage_percent", "CPU time of the agent since the last reading, percent of one core.";
     errors: Family<Counter, ErrorType>, "sentinel_errors_by_type_total", "Errors by what failed.";
     // The ledger.
     events: Family<Counter, (Kind, Stage)>, "sentinel_events_total", "Events by class and the stage they reached.";
+    events_merged: Family<Counter, Kind>, "sentinel_events_merged_total", "Events merged in the kernel into equal ones and told as a count; equal to those dropped as deduplicated once their windows are over.";
     sink_events: Family<Counter, (SinkName, Kind, Outcome)>, "sentinel_sink_events_total", "Events by sink, class and outcome.";
     sink_bytes: Family<Counter, SinkName>, "sentinel_sink_written_bytes_total", "Bytes written by each sink.";
     sink_queued: Family<Gauge, SinkName>, "sentinel_sink_queued_events", "Events that wait in a sink's queue and buffer.";
@@ -67,6 +68,7 @@ metrics! {
     ring_high_water: Family<Gauge, Ring>, "sentinel_ring_high_water_bytes", "Most bytes ever seen waiting in the ring buffer.";
     ring_wakeups: Counter, "sentinel_ring_wakeups_total", "Times the reader looked for records.";
     program_up: Family<Gauge, Program>, "sentinel_bpf_program_attached", "1 while the program is loaded and attached.";
+    sensor_level: Family<Gauge, Kind>, "sentinel_sensor_level", "How a class is seen: 1 by hooks that cost nothing elsewhere, 2 on trampolines, 3 at the return of system calls, 0 not at all, which /health explains.";
     program_runs: Family<Counter, Program>, "sentinel_bpf_program_runs_total", "Runs of the program; counted only while the kernel's BPF statistics are on.";
     program_time: Family<Gauge, Program>, "sentinel_bpf_program_run_seconds", "Run time of the program; counted only while the kernel's BPF statistics are on.";
     program_misses: Family<Counter, Program>, "sentinel_bpf_program_misses_total", "Runs that the kernel skipped to avoid recursion; what happened then was not seen.";

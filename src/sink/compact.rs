@@ -5,6 +5,7 @@
 //! 05:15:07.310 exit alice     1234  /usr/bin/curl  22  187ms                        bash‹sshd‹systemd
 //! 05:15:07.311 FAIL alice     1235  /opt/tool  ENOENT                               make‹bash‹sshd‹systemd
 //! 05:15:07.312 exec root→deb… 1236  LD_PRELOAD=/tmp/x.so /usr/bin/su -  setuid      bash‹…  docker:3f2a9c1b7d8e
+//! 05:15:07.313 conn alice     1234  /usr/bin/curl  10.0.0.5:40112 → 93.184.216.34:443 tcp  bash‹sshd‹systemd
 //! ```
 //!
 //! Local time, what happened, who and which process, the program with its arguments, how it ended, the parents from
@@ -15,6 +16,7 @@
 //! It reads the JSON line and not the event, so that `tail`, `replay` and the terminal show the same.
 
 mod moment;
+mod subject;
 mod text;
 mod view;
 
@@ -163,13 +165,7 @@ impl Renderer {
             (rest * 9 / 20).min(rest.saturating_sub(before)).saturating_sub(taken)
         });
         Row {
-            what: match &*view.event.action {
-                "exec" => (Style::Good, "exec"),
-                "exec_failed" => (Style::Bad, "FAIL"),
-                "fork" => (Style::Calm, "fork"),
-                "exit" => (Style::Quiet, "exit"),
-                _ => (Style::Plain, "?"),
-            },
+            what: subject::word(&view.event.action),
             who: who(view),
             pid: view.process.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             command,
@@ -201,6 +197,11 @@ impl Renderer {
         // On a narrow terminal the name matters more than where it is.
         text.push(Style::Dim, if program.len() > rest / 2 && !name.is_empty() { "…/" } else { directory });
         text.push(Style::Bold, name);
+        if let Some(subject) = subject::subject(view, self.width) {
+            text.push(Style::Plain, "  ");
+            text.append(&subject);
+            return text;
+        }
         // Those of who tried to run it; what it was to get is not known.
         if failed {
             return text;
@@ -310,7 +311,7 @@ fn result(view: &View<'_>) -> Text {
         }
     }
     match &*view.event.action {
-        "exec_failed" => {
+        _ if view.event.action == "exec_failed" || view.error.is_some() => {
             let error = view.error.as_ref();
             let code = error.and_then(|error| error.code.as_deref().or(error.message.as_deref()));
             add(Style::Bad, code.unwrap_or("failed"));

@@ -11,8 +11,14 @@ use crate::event::Kind;
 use crate::metrics::{Reason, SinkName};
 
 /// Numbers of events by class.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts([u64; Kind::COUNT]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts([0; Kind::COUNT])
+    }
+}
 
 impl Counts {
     /// Counts the lines.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use sentinel_edge::event::Kind;
 use serde_json::Value;
 
 /// A running agent; killed when dropped.
@@ -75,6 +76,17 @@ fn merged(base: &str, extra: &str) -> String {
     }
     sections.iter().map(|(section, body)| format!("{section}\n{body}")).collect()
 }
+
+/// Configuration that reports these classes and no others. On a host that does other things too, a test of the books
+/// needs it: files are opened all the time.
+pub fn only(kinds: &[Kind]) -> String {
+    let switch = |kind: &Kind| format!("{kind} = {}\n", kinds.contains(kind));
+    let reported = Kind::ALL.iter().filter(|kind| !kind.is_internal());
+    format!("[events]\n{}", reported.map(switch).collect::<String>())
+}
+
+/// The process classes alone.
+pub const PROCESS: &[Kind] = &[Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit];
 
 /// Writes `directory`/config.toml: everything below the directory and on free ports, and the keys of `extra`. The
 /// port for health checks.
@@ -198,7 +210,8 @@ impl Agent {
             let now = self.metrics();
             let quiet = |s: &Samples| {
                 s.0.iter()
-                    .filter(|(k, _)| k.starts_with("sentinel_events_total"))
+                    // Asking for the metrics is a connection, and makes events of its own.
+                    .filter(|(k, _)| k.starts_with("sentinel_events_total") && !k.contains("class=\"net_"))
                     .map(|(k, v)| (k.clone(), v.to_bits()))
                     .collect::<Vec<_>>()
             };
@@ -276,6 +289,13 @@ impl Samples {
     /// All series of a metric together.
     pub fn sum(&self, name: &str) -> f64 {
         self.matching(name, &[])
+    }
+
+    /// Events that are missing: dropped for a reason that is neither a filter nor a merge.
+    pub fn lost(&self) -> f64 {
+        let dropped = "sentinel_events_dropped_total";
+        let kept = ["filtered", "deduplicated", "summarised"].map(|reason| format!("reason=\"{reason}\""));
+        self.sum(dropped) - kept.iter().map(|reason| self.matching(dropped, &[reason])).sum::<f64>()
     }
 
     /// The series of a metric that have all these `key="value"` labels, together.

@@ -133,6 +133,11 @@ fn complaint(text: &str) -> String {
     all.into_iter().next().unwrap()
 }
 
+/// Kinds that can be reported.
+fn reported() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| !kind.is_internal())
+}
+
 #[test]
 fn every_default_fits_its_key_and_is_what_an_empty_file_gives() {
     let resolved = parse_str("c", "").unwrap();
@@ -157,7 +162,15 @@ fn defaults_reach_the_sections() {
         (kernel.ring_buffer_bytes, kernel.args_max_bytes, kernel.env_max_bytes),
         (1 << 20, 1 << 15, 1 << 15)
     );
-    assert_eq!(kernel.kinds, [Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit]);
+    assert_eq!(kernel.kinds, reported().collect::<Vec<_>>(), "everything is reported");
+    assert_eq!((kernel.bulk_ring_bytes, kernel.bulk_rate, kernel.backpressure), (4 << 20, 10_000, true));
+    assert_eq!(kernel.merge_window, Some(Duration::from_secs(1)));
+    let filter = &kernel.filter;
+    for path in ["/etc/shadow", "*/.ssh/", "*/.aws/", "/proc/*/mem", "/proc/*/environ"] {
+        assert!(filter.watch_paths.iter().any(|watched| watched == path), "{path}");
+    }
+    assert_eq!(filter.own_directories, ["/var/log/sentineledge", "/var/lib/sentineledge"].map(PathBuf::from));
+    assert!(filter.skip_pseudo && !filter.unix_sockets && filter.skip_paths.is_empty());
     assert_eq!(
         (kernel.poll_timeout, kernel.busy_window),
         (Duration::from_millis(100), Duration::from_micros(100))
@@ -342,9 +355,45 @@ fn an_address_for_others_needs_tls_and_proof_or_the_word() {
 #[test]
 fn switches_of_events_choose_kinds() {
     let kinds = parse_str("c", "[events]\nfork = false\nexit = false").unwrap().kernel.kinds;
-    assert_eq!(kinds, [Kind::Exec, Kind::ExecFailed]);
+    let expected: Vec<Kind> = reported().filter(|kind| !matches!(kind, Kind::Fork | Kind::Exit)).collect();
+    assert_eq!(kinds, expected);
     let silent = parse_str("c", "[process]\nenv_allow = []").unwrap().kernel;
     assert_eq!(silent.env_max_bytes, 0, "no variable is wanted, so none is handed over");
+}
+
+#[test]
+fn lists_of_the_filters_reach_the_kernel_side() {
+    let text = "\
+[file]
+watch_paths = [\"/etc/shadow\", \"*/.aws/\"]
+skip_paths = [\"/srv/build/\"]
+skip_pseudo = false
+[network]
+unix_sockets = true
+[filter]
+merge_window_ms = 250
+skip_executables = [\"/usr/bin/rsync\"]
+skip_cgroups = [\"/system.slice/backup.service\"]
+skip_users = [\"backup\", 1000, \"33\"]
+skip_ports = [53, 443]
+[core]
+state_dir = \"/state\"
+[logging]
+output = \"\"
+";
+    let kernel = parse_str("c", text).unwrap().kernel;
+    let filter = kernel.filter;
+    assert_eq!(kernel.merge_window, Some(Duration::from_millis(250)));
+    assert_eq!((filter.watch_paths.len(), filter.skip_paths), (2, vec!["/srv/build/".to_owned()]));
+    assert_eq!((filter.skip_users, filter.skip_user_names), (vec![1000, 33], vec!["backup".to_owned()]));
+    assert_eq!(
+        (filter.skip_ports, filter.skip_executables.len(), filter.skip_cgroups.len()),
+        (vec![53, 443], 1, 1)
+    );
+    assert_eq!(filter.own_directories, [PathBuf::from("/state")]);
+    assert!(filter.unix_sockets && !filter.skip_pseudo);
+    let off = parse_str("c", "[filter]\nmerge_window_ms = 0").unwrap().kernel;
+    assert_eq!(off.merge_window, None);
 }
 
 #[test]
@@ -366,18 +415,21 @@ fn changes_name_keys_and_what_they_need() {
 #[test]
 fn everything_that_reloads_is_said_to() {
     let reload: Vec<String> = table::all()
-        .filter(|k| k.effect == Effect::Reload && k.alias.is_none())
+        .filter(|k| k.effect == Effect::Reload && k.alias.is_none() && k.section != "events")
         .map(ToString::to_string)
         .collect();
+    assert!(table::all().all(|k| k.section != "events" || k.effect == Effect::Reload));
     let expected = [
         "[core] metrics_enabled",
         "[core] health_check_enabled",
         "[process] env_allow",
         "[process] ancestors",
-        "[events] exec",
-        "[events] exec_failed",
-        "[events] fork",
-        "[events] exit",
+        "[file] watch_paths",
+        "[file] skip_paths",
+        "[filter] skip_executables",
+        "[filter] skip_cgroups",
+        "[filter] skip_users",
+        "[filter] skip_ports",
         "[logging] level",
         "[logging] output",
         "[logging] rotate",

@@ -81,7 +81,7 @@ fn messages_of_names() {
         ("[loging]\nlevel = 1", "c:1: [loging]: there is no such section; did you mean [logging]?"),
         (
             "[x]\ny = 1",
-            "c:1: [x]: there is no such section; the sections are [core], [ebpf], [process], [events], [logging], [monitoring], [security], [tail]",
+            "c:1: [x]: there is no such section; the sections are [core], [ebpf], [process], [events], [file], [network], [filter], [logging], [monitoring], [security], [tail]",
         ),
         ("batch_size = 1", "c:1: batch_size: stands outside of any section; it belongs under [ebpf]"),
         ("batchsize = 1", "c:1: batchsize: stands outside of any section; did you mean [ebpf] batch_size?"),
@@ -92,8 +92,8 @@ fn messages_of_names() {
             "c:1: core: expected a section, its name in brackets on a line of its own, found a list of tables",
         ),
         (
-            "[events]\nsnapshot = true",
-            "c:2: [events] snapshot: there is no such key; [events] has exec, exec_failed, fork, exit",
+            "[network]\nsnapshot = true",
+            "c:2: [network] snapshot: there is no such key; [network] has unix_sockets",
         ),
         (
             "[core]\n\"a\\u001bb\" = 1",
@@ -155,8 +155,20 @@ fn messages_of_values() {
             "c:2: [process] env_allow: expected a list of names such as [\"LD_PRELOAD\", \"GIT_*\"], found a list of 1; \"A B\" is no name",
         ),
         (
+            "[file]\nwatch_paths = [\"/etc/shadow\", \"/home/*/.ssh/\"]",
+            "c:2: [file] watch_paths: expected a list of paths such as [\"/etc/shadow\", \"/root/.ssh/\", \"*/.netrc\", \"*/.aws/\", \"/proc/*/mem\"], found a list of 2; \"/home/*/.ssh/\" has a * in the middle; \"*/.ssh/\" is that name anywhere",
+        ),
+        (
+            "[filter]\nskip_ports = [70000]",
+            "c:2: [filter] skip_ports: expected a list of ports from 1 to 65535 such as [53, 443], found a list of 1; 70000 is no port",
+        ),
+        (
+            "[filter]\nskip_cgroups = \"/a\"",
+            "c:2: [filter] skip_cgroups: expected a list of control groups such as [\"/system.slice/backup.service\"], found \"/a\"",
+        ),
+        (
             "[process]\nenv_allow = [1]",
-            "c:2: [process] env_allow: expected a list of names such as [\"LD_PRELOAD\", \"GIT_*\"], found a list with other things than text",
+            "c:2: [process] env_allow: expected a list of names such as [\"LD_PRELOAD\", \"GIT_*\"], found a list of 1; 1 is not text",
         ),
         (
             "[logging]\nlog_rotation = \"hourly\"",

@@ -5,6 +5,7 @@
     reason = "a test ends where it fails; the helpers have no #[test] of their own"
 )]
 
+mod credentials;
 mod history;
 mod host;
 mod memory;

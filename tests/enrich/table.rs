@@ -275,3 +275,33 @@ fn a_smaller_table_shrinks() {
     assert_eq!(t.table.len(), 100);
     assert!(t.table.alive(600).is_some() && t.table.alive(1).is_some());
 }
+
+#[test]
+fn an_event_that_comes_late_is_of_the_program_that_ran_then() {
+    let mut t = Fixture::started(100, 16);
+    t.apply(&fork(20, (2, 20), INIT));
+    t.apply(&exec(30, (2, 20), INIT, "/bin/first", b""));
+    t.apply(&exec(40, (2, 20), INIT, "/bin/second", b""));
+    let runs = |t: &mut Fixture, time_ns| {
+        executable(&t.apply(&exec_failed(time_ns, (2, 20), INIT)).process.unwrap())
+    };
+    assert_eq!(runs(&mut t, 25), "/init");
+    assert_eq!(runs(&mut t, 35), "/bin/first");
+    assert_eq!(runs(&mut t, 40), "/bin/second");
+    assert_eq!(runs(&mut t, 50), "/bin/second");
+    // Also after its exit, and again nothing changes for the present.
+    t.apply(&exit(60, (2, 20), INIT));
+    assert_eq!(runs(&mut t, 39), "/bin/first");
+    assert_eq!(runs(&mut t, 59), "/bin/second");
+    assert_eq!(t.metrics.table_misses.get(), 0);
+}
+
+#[test]
+fn what_ran_before_is_forgotten_in_time() {
+    let mut t = Fixture::started(100, 16);
+    t.apply(&fork(20, (2, 20), INIT));
+    t.apply(&exec(30, (2, 20), INIT, "/bin/first", b""));
+    t.table.tick(30 + 10_000_000_001, false);
+    let late = t.apply(&exec_failed(25, (2, 20), INIT)).process.unwrap();
+    assert_eq!(executable(&late), "/bin/first");
+}

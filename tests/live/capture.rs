@@ -19,13 +19,13 @@ fn a_recorded_capture_replays_with_ancestors_and_outcomes() {
     configure(directory, None, "");
     let program = tiny_program(directory);
     let file = directory.join("capture");
-    let arguments = ["record", file.to_str().unwrap(), "--duration", "4s"];
+    let arguments = ["record", file.to_str().unwrap(), "--duration", "12s"];
     let began = Instant::now();
     let recorder =
         command(&arguments, directory).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The header is written when the probes are about to be attached; what counts is that some rounds come after.
     let script = format!("{0} a 7; {0} b; {1}/missing; exit 0", program.display(), directory.display());
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(10) {
         Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status().unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -43,7 +43,7 @@ pub fn exec_from_a_thread() {
     panic!("exec returned: {error:?}");
 }
 
-fn begin<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+pub fn begin<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::Builder::new().spawn(body).expect("a thread")
 }
 

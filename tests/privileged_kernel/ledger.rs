@@ -10,6 +10,16 @@ use crate::rig::{Options, Place, Rig};
 
 const KINDS: [Kind; 5] = [Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit, Kind::Cgroup];
 
+/// What the kernel side drops for.
+const KERNEL_REASONS: [Reason; 6] = [
+    Reason::RingFull,
+    Reason::RateLimited,
+    Reason::Skipped,
+    Reason::Filtered,
+    Reason::Deduplicated,
+    Reason::Summarised,
+];
+
 /// Programs started and refused on two threads.
 fn burst(place: &Place, each: usize) {
     thread::scope(|scope| {
@@ -31,10 +41,7 @@ fn assert_closes(rig: &mut Rig) {
     rig.refresh();
     let tally = rig.tally();
     for kind in KINDS {
-        let lost: u64 = [Reason::RingFull, Reason::Filtered, Reason::Deduplicated, Reason::Summarised]
-            .iter()
-            .map(|reason| rig.dropped(kind, *reason))
-            .sum();
+        let lost: u64 = KERNEL_REASONS.iter().map(|reason| rig.dropped(kind, *reason)).sum();
         assert_eq!(rig.stage(kind, Stage::Attempted), rig.stage(kind, Stage::Submitted) + lost, "{kind}");
         assert_eq!(rig.stage(kind, Stage::Submitted), tally.get(&kind).copied().unwrap_or(0), "{kind}");
     }

@@ -5,8 +5,26 @@
 //! the other, as each sees the whole host's events.
 
 mod acts;
+mod cost;
 mod exec;
+mod file;
+#[cfg(target_arch = "x86_64")]
+mod file_compat;
+mod file_load;
+mod file_names;
+mod file_paths;
+mod filters;
 mod ledger;
 mod lives;
+mod network;
+mod network_calls;
+mod network_dns;
+mod network_load;
 mod paths;
+mod privilege;
 mod rig;
+mod toctou;
+mod trampoline;
+mod uring;
+mod uring_net;
+mod uring_ring;

@@ -8,8 +8,8 @@ use std::process::Command;
 use crate::rig::{Options, Place, Rig, bytes, shell};
 
 const BOTH: [Options; 2] = [
-    Options { ring_bytes: 4 << 20, args_max_bytes: 32768, env_max_bytes: 0, bounded: false },
-    Options { ring_bytes: 4 << 20, args_max_bytes: 32768, env_max_bytes: 0, bounded: true },
+    Options { env_max_bytes: 0, ..Options::DEFAULT },
+    Options { env_max_bytes: 0, bounded: true, ..Options::DEFAULT },
 ];
 
 /// A script that goes down `depth` directories with names of `width` bytes, copies a program there and runs it by

@@ -1,14 +1,13 @@
-//! The lines of `doctor` about the host: kernel, privileges, mounts, and what each sensor would use.
+//! The lines of `doctor` about the host: kernel, privileges, mounts; those about the sensors are from [`sensors`].
 //!
 //! Judges nothing by itself: a line fails if [`plan::obstacles`] has something against it, so that `doctor` and the
 //! start of the agent never disagree. It warns where the agent runs with less than it could have.
 
-use super::{Line, Verdict};
+use super::{Line, Verdict, sensors};
 use crate::cli::exit::Exit;
 use crate::kernel;
-use crate::kernel::plan::{self, Error, Planned, SNAPSHOT_HOOK};
+use crate::kernel::plan::{self, Error};
 use crate::kernel::support::{Capabilities, Capability, Facts};
-use crate::metrics::label::Program;
 
 /// One line a thing, in the order in which one depends on the other.
 pub fn lines(facts: &Facts, config: &kernel::Config) -> Vec<Line> {
@@ -42,9 +41,10 @@ pub fn lines(facts: &Facts, config: &kernel::Config) -> Vec<Line> {
         unprivileged_bpf(facts),
         cgroup2(facts),
         tracefs(facts),
+        trampolines(facts),
         security_modules(facts),
     ]);
-    lines.extend(sensors(facts, config, &obstacles));
+    lines.extend(sensors::lines(facts, config, &obstacles));
     lines
 }
 
@@ -166,6 +166,17 @@ fn tracefs(facts: &Facts) -> Line {
     ok("tracefs", format!("{found}; the agent does not need it"))
 }
 
+fn trampolines(facts: &Facts) -> Line {
+    match &facts.trampolines {
+        Ok(()) => ok("trampolines", "can be put on kernel functions".into()),
+        Err(reason) => warn(
+            "trampolines",
+            format!("{reason}: what they would tell comes from system calls, with less certainty"),
+            None,
+        ),
+    }
+}
+
 fn security_modules(facts: &Facts) -> Line {
     let detail = match &facts.security_modules {
         Ok(names) => names.join(", "),
@@ -174,62 +185,15 @@ fn security_modules(facts: &Facts) -> Line {
     ok("security modules", detail)
 }
 
-/// A line for each program, then one for the snapshot.
-fn sensors(facts: &Facts, config: &kernel::Config, obstacles: &[Error]) -> Vec<Line> {
-    let planned = plan::programs(facts, config);
-    let mut lines: Vec<_> = Program::ALL
-        .iter()
-        .map(|program| match planned.iter().find(|p| p.program == *program) {
-            Some(planned) => sensor(planned, config, obstacles),
-            None => ok(&sensor_name(*program), "off, as [events] says".into()),
-        })
-        .collect();
-    let snapshot = plan::snapshot(facts);
-    lines.push(match (snapshot.missing, snapshot.remark) {
-        (Some(missing), _) => warn("sensor snapshot", missing, None),
-        (None, Some(remark)) => {
-            warn("sensor snapshot", format!("{SNAPSHOT_HOOK}, grade kernel; {remark}"), None)
-        }
-        (None, None) => ok("sensor snapshot", format!("{SNAPSHOT_HOOK}, grade kernel")),
-    });
-    lines
-}
-
-fn sensor(planned: &Planned, config: &kernel::Config, obstacles: &[Error]) -> Line {
-    let name = sensor_name(planned.program);
-    let vital = obstacles
-        .iter()
-        .find(|o| matches!(o, Error::MissingTracepoint { program, .. } if *program == planned.program));
-    if let Some(error) = vital {
-        return fail(&name, error);
-    }
-    if let Some(missing) = &planned.missing {
-        return warn(&name, missing.clone(), None);
-    }
-    let is_reported = planned.kinds.iter().any(|kind| config.kinds.contains(kind) || kind.is_internal());
-    let purpose = if is_reported { "" } else { ", for the process table only" };
-    let detail = format!("{}, grade {}{purpose}", planned.hook, planned.grade);
-    match &planned.remark {
-        Some(remark) => warn(&name, format!("{detail}; {remark}"), None),
-        None => ok(&name, detail),
-    }
-}
-
-/// The program's name without the prefix that all have.
-fn sensor_name(program: Program) -> String {
-    let name = program.name();
-    format!("sensor {}", name.strip_prefix("se_").unwrap_or(name))
-}
-
-fn ok(name: &str, detail: String) -> Line {
+pub(super) fn ok(name: &str, detail: String) -> Line {
     Line { name: name.to_owned(), verdict: Verdict::Ok, detail, remedy: None }
 }
 
-fn warn(name: &str, detail: String, remedy: Option<&str>) -> Line {
+pub(super) fn warn(name: &str, detail: String, remedy: Option<&str>) -> Line {
     Line { name: name.to_owned(), verdict: Verdict::Warn, detail, remedy: remedy.map(str::to_owned) }
 }
 
-fn fail(name: &str, error: &Error) -> Line {
+pub(super) fn fail(name: &str, error: &Error) -> Line {
     let verdict = Verdict::Fail(Exit::from(error));
     Line { name: name.to_owned(), verdict, detail: error.missing(), remedy: Some(error.remedy()) }
 }
@@ -241,11 +205,14 @@ mod tests {
     use crate::kernel::plan::samples;
     use crate::kernel::support::{BtfError, Lockdown, Release};
 
+    /// Classes that every sample host can see.
+    const PROCESS: &[Kind] = &[Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit];
+
     /// The lines about a host that differs from a good one in what `change` does.
     fn lines_with(change: impl FnOnce(&mut Facts)) -> Vec<Line> {
         let mut facts = samples::host();
         change(&mut facts);
-        lines(&facts, &samples::config(Kind::ALL))
+        lines(&facts, &samples::config(PROCESS))
     }
 
     /// The lines that are not as they should be.
@@ -265,7 +232,8 @@ mod tests {
     fn a_good_host_has_a_line_for_everything() {
         let lines = lines_with(|_| {});
         assert!(lines.iter().all(|line| line.verdict == Verdict::Ok && line.remedy.is_none()), "{lines:?}");
-        let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+        let names = lines.iter().map(|line| line.name.as_str());
+        let names: Vec<_> = names.filter(|name| !name.starts_with("sensor ")).collect();
         let expected = [
             "kernel",
             "BTF",
@@ -278,20 +246,12 @@ mod tests {
             "unprivileged eBPF",
             "cgroup v2",
             "tracefs",
+            "trampolines",
             "security modules",
-            "sensor exec",
-            "sensor exec_failed",
-            "sensor fork",
-            "sensor exit",
-            "sensor cgroup_mkdir",
-            "sensor cgroup_rel",
-            "sensor cgroup_ren",
-            "sensor snapshot",
         ];
         assert_eq!(names, expected);
         let detail = |name: &str| &lines.iter().find(|line| line.name == name).unwrap().detail;
         assert_eq!(detail("kernel"), "Linux 6.12.9-cloud-amd64 on x86_64");
-        assert_eq!(detail("sensor exec_failed"), "tp_btf/sys_exit, grade user");
     }
 
     #[test]
@@ -339,28 +299,5 @@ mod tests {
         assert_eq!(name(|facts| facts.cgroup2 = Err("no cgroup2 is mounted".into())), "cgroup v2");
         assert_eq!(name(|facts| facts.jit = Ok(0)), "JIT");
         assert_eq!(name(|facts| facts.unprivileged_bpf_disabled = Ok(0)), "unprivileged eBPF");
-        let sensor = complaint(Verdict::Warn, |facts| {
-            facts.btf.as_mut().unwrap().tracepoints.remove("sys_exit");
-        });
-        assert_eq!(sensor.name, "sensor exec_failed");
-        assert_eq!(sensor.detail, "this kernel has no tracepoint sys_exit");
-        let short = complaints(|facts| {
-            facts.btf.as_mut().unwrap().helpers.remove("loop");
-        });
-        let names: Vec<_> = short.iter().map(|line| line.name.as_str()).collect();
-        assert_eq!(names, ["sensor exec", "sensor exec_failed", "sensor snapshot"]);
-        assert!(short.iter().all(|line| line.verdict == Verdict::Warn && line.detail.contains("bpf_loop()")));
-    }
-
-    #[test]
-    fn what_is_not_reported_says_why_it_is_loaded_or_not() {
-        let lines = lines(&samples::host(), &samples::config(&[Kind::Exec]));
-        let detail = |name: &str| lines.iter().find(|line| line.name == name).unwrap().detail.as_str();
-        assert_eq!(detail("sensor exec"), "tp_btf/sched_process_exec, grade kernel");
-        assert_eq!(
-            detail("sensor fork"),
-            "tp_btf/sched_process_fork, grade kernel, for the process table only"
-        );
-        assert_eq!(detail("sensor exec_failed"), "off, as [events] says");
     }
 }

@@ -7,6 +7,10 @@
 //! Nothing of the running agent calls this. It is part of the library, not of a test, because benches and the
 //! fuzzing crate need it too.
 
+mod actor;
+mod file;
+mod network;
+mod privilege;
 mod samples;
 
 pub use samples::{Sample, samples};
@@ -14,11 +18,11 @@ pub use samples::{Sample, samples};
 use crate::event::{
     Body, Cgroup, CgroupChange, Event, Exec, ExecFailed, Exit, Fork, Program, Snapshot, Task,
 };
+use crate::kernel::abi::Layout;
 use crate::kernel::abi::types::{
     se_cgroup, se_cgroup_op, se_exec, se_exec_failed, se_exec_failed_flag, se_exec_flag, se_exit, se_fork,
     se_header, se_image, se_image_flag, se_snapshot, se_str, se_task, se_task_flag,
 };
-use crate::kernel::abi::{Layout, Record};
 
 /// The bytes of a record that decodes to `event`.
 ///
@@ -32,6 +36,10 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Body::Exit(exit) => encode_exit(event, exit),
         Body::Cgroup(cgroup) => encode_cgroup(event, cgroup),
         Body::Snapshot(snapshot) => encode_snapshot(event, snapshot),
+        Body::File(file) => file::encode(event, file),
+        Body::Credentials(credentials) => privilege::encode_credentials(event, credentials),
+        Body::Privilege(privilege) => privilege::encode_privilege(event, privilege),
+        Body::Network(net) => network::encode(event, net),
     }
 }
 
@@ -141,6 +149,16 @@ fn encode_snapshot(event: &Event<'_>, snapshot: &Snapshot<'_>) -> Vec<u8> {
     tail.join(event, &raw)
 }
 
+fn task_flags(task: &Task<'_>) -> u32 {
+    bits([
+        (task.kernel_thread, se_task_flag::SE_TASK_KTHREAD.0),
+        (task.compat, se_task_flag::SE_TASK_COMPAT.0),
+        (task.seccomp, se_task_flag::SE_TASK_SECCOMP.0),
+        (task.no_new_privs, se_task_flag::SE_TASK_NO_NEW_PRIVS.0),
+        (task.agent, se_task_flag::SE_TASK_AGENT.0),
+    ])
+}
+
 fn task(task: &Task<'_>) -> se_task {
     let (tty_major, tty_minor) = task.tty.unwrap_or_default();
     se_task {
@@ -178,13 +196,7 @@ fn task(task: &Task<'_>) -> se_task {
         ipc_ns: task.ipc_ns,
         cgroup_ns: task.cgroup_ns,
         hierarchy: task.hierarchy,
-        flags: bits([
-            (task.kernel_thread, se_task_flag::SE_TASK_KTHREAD.0),
-            (task.compat, se_task_flag::SE_TASK_COMPAT.0),
-            (task.seccomp, se_task_flag::SE_TASK_SECCOMP.0),
-            (task.no_new_privs, se_task_flag::SE_TASK_NO_NEW_PRIVS.0),
-            (task.agent, se_task_flag::SE_TASK_AGENT.0),
-        ]),
+        flags: task_flags(task),
         tty_major,
         tty_minor,
         tty_name: name(task.tty_name),
@@ -240,7 +252,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn behind<R: Record>() -> Self {
+    fn behind<R: Layout>() -> Self {
         Tail { start: R::SIZE, bytes: Vec::new() }
     }
 
@@ -257,11 +269,11 @@ impl Tail {
     }
 
     /// The whole record: the fixed part, with its header filled in, and this tail.
-    fn join<R: Record>(self, event: &Event<'_>, fixed: &R) -> Vec<u8> {
+    fn join<R: Layout>(self, event: &Event<'_>, fixed: &R) -> Vec<u8> {
         let header = se_header {
             ts_ns: event.time_ns,
             len: saturated(self.start.saturating_add(self.bytes.len())),
-            kind: R::KIND as u16,
+            kind: event.kind() as u16,
             cpu: event.cpu,
         };
         let body = fixed.bytes().get(se_header::SIZE..).unwrap_or_default();

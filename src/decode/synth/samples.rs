@@ -15,15 +15,15 @@ pub struct Sample {
 
 /// Every capability that Linux 6.x knows, 0 to 40.
 const CAP_FULL: u64 = (1 << 41) - 1;
-const EXT4: u64 = 0xef53;
+pub(super) const EXT4: u64 = 0xef53;
 const OVERLAYFS: u64 = 0x794c_7630;
 const TMPFS: u64 = 0x0102_1994;
 /// 2026-11-22 04:00:00 UTC.
-const BUILT_NS: i64 = 1_795_320_000_000_000_000;
+pub(super) const BUILT_NS: i64 = 1_795_320_000_000_000_000;
 
 /// Each kind at least once, in a steady order.
 pub fn samples() -> Vec<Sample> {
-    let bodies = vec![
+    let mut bodies = vec![
         ("exec", 1, Body::Exec(Box::new(exec()))),
         ("exec_script_in_container", 0, Body::Exec(Box::new(script_in_container()))),
         ("exec_memfd_deleted", 1, Body::Exec(Box::new(memfd()))),
@@ -39,13 +39,19 @@ pub fn samples() -> Vec<Sample> {
         ("snapshot", 0, Body::Snapshot(Box::new(Snapshot { task: task(), program: Some(program()) }))),
         ("snapshot_kernel_thread", 1, Body::Snapshot(Box::new(kernel_thread()))),
     ];
+    let files = super::file::samples(super::actor::brief(task()));
+    bodies.extend(files.into_iter().map(|(name, file)| (name, 0, Body::File(Box::new(file)))));
+    bodies.extend(super::privilege::samples(&task()));
+    bodies.extend(super::network::samples());
+    // What runs already ends a capture as well as it begins one.
+    bodies.sort_by_key(|(_, _, body)| matches!(body, Body::Snapshot(_)));
     let times = (86_400_000_000_000..).step_by(1_000_003);
     let sample = |(time_ns, (name, cpu, body))| Sample { name, event: Event { time_ns, cpu, body } };
     times.zip(bodies).map(sample).collect()
 }
 
 /// A shell that a user got by ssh.
-fn task() -> Task<'static> {
+pub(super) fn task() -> Task<'static> {
     Task {
         start_ns: 86_399_000_000_123,
         parent_start_ns: 86_398_000_000_456,

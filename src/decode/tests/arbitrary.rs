@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::event::{
-    Body, Cgroup, CgroupChange, Event, Exec, ExecFailed, Exit, Fork, Kind, Program, Snapshot, Task,
+    Body, Cgroup, CgroupChange, Credentials, Creds, Endpoint, Event, Exec, ExecFailed, Exit, File, FileOp,
+    Fork, Hook, Kind, Network, NetworkOp, Object, Origin, Privilege, Program, Snapshot, Target, Task,
 };
 
 /// What an event's fields are dealt from; owned, since an event only borrows.
@@ -16,12 +17,40 @@ pub(super) struct Stock {
     flags: u64,
 }
 
+/// The kinds that are told by a file record.
+const FILES: &[Kind] = &[
+    Kind::FileOpen,
+    Kind::FileRead,
+    Kind::FileClose,
+    Kind::FileRename,
+    Kind::FileDelete,
+    Kind::FileLink,
+    Kind::FileMkdir,
+    Kind::FileMode,
+    Kind::FileOwner,
+    Kind::FileXattr,
+    Kind::FileTruncate,
+    Kind::FileTimes,
+    Kind::Mount,
+];
+
+/// The kinds that are told by a network record.
+const NETWORK: &[Kind] = &[
+    Kind::NetConnect,
+    Kind::NetAccept,
+    Kind::NetBind,
+    Kind::NetListen,
+    Kind::NetFlow,
+    Kind::NetSocket,
+    Kind::NetDns,
+];
+
 pub(super) fn stock() -> impl Strategy<Value = Stock> {
     let kind = proptest::sample::select(Kind::ALL);
     // Ends of ranges matter more than what lies between: sentinels and sums live there.
     let number = prop_oneof![Just(0), Just(u64::MAX), Just(u64::from(u32::MAX)), 0..5000u64, any::<u64>()];
     let string = prop_oneof![4 => vec(any::<u8>(), 0..40), 1 => vec(any::<u8>(), 3000..5000)];
-    (kind, vec(number, 64), vec(string, 9), any::<u64>()).prop_map(|(kind, numbers, strings, flags)| Stock {
+    (kind, vec(number, 96), vec(string, 9), any::<u64>()).prop_map(|(kind, numbers, strings, flags)| Stock {
         kind,
         numbers,
         strings,
@@ -42,6 +71,10 @@ impl Stock {
             Kind::Exit => Body::Exit(Box::new(dealer.exit())),
             Kind::Cgroup => Body::Cgroup(dealer.cgroup()),
             Kind::Snapshot => Body::Snapshot(Box::new(dealer.snapshot())),
+            kind if FILES.contains(&kind) => Body::File(Box::new(dealer.file(kind))),
+            Kind::Credentials => Body::Credentials(Box::new(dealer.credentials())),
+            kind if NETWORK.contains(&kind) => Body::Network(Box::new(dealer.network(kind))),
+            kind => Body::Privilege(Box::new(dealer.privilege(kind))),
         };
         Event { time_ns, cpu, body }
     }
@@ -132,6 +165,7 @@ impl<'a> Dealer<'a> {
             seccomp: self.flag(),
             no_new_privs: self.flag(),
             agent: self.flag(),
+            brief: false,
         }
     }
 
@@ -228,5 +262,211 @@ impl<'a> Dealer<'a> {
 
     fn snapshot(&mut self) -> Snapshot<'a> {
         Snapshot { task: self.task(), program: if self.flag() { Some(self.program()) } else { None } }
+    }
+
+    /// Who acts, as far as a record with an actor tells.
+    fn actor(&mut self) -> Task<'a> {
+        Task {
+            start_ns: self.u64(),
+            parent_start_ns: self.u64(),
+            cgroup_id: self.u64(),
+            cap_effective: self.u64(),
+            pid: self.u32(),
+            tid: self.u32(),
+            ppid: self.u32(),
+            uid: self.u32(),
+            gid: self.u32(),
+            euid: self.u32(),
+            egid: self.u32(),
+            fsuid: self.u32(),
+            fsgid: self.u32(),
+            loginuid: Some(self.u32()).filter(|&id| id != u32::MAX),
+            mnt_ns: self.u32(),
+            net_ns: self.u32(),
+            user_ns: self.u32(),
+            hierarchy: self.u32(),
+            comm: self.name(),
+            kernel_thread: self.flag(),
+            compat: self.flag(),
+            seccomp: self.flag(),
+            no_new_privs: self.flag(),
+            agent: self.flag(),
+            brief: true,
+            ..Task::default()
+        }
+    }
+
+    fn origin(&mut self) -> Origin {
+        Origin {
+            hook: Hook::ALL[usize::from(self.u16()) % Hook::ALL.len()],
+            call: self.u32(),
+            via_io_uring: self.flag(),
+            grade_user: self.flag(),
+            argument_swap: self.flag(),
+            watched: self.flag(),
+            trimmed: self.flag(),
+            merged: self.u32(),
+        }
+    }
+
+    fn object(&mut self) -> Object {
+        Object {
+            inode: self.u64(),
+            fs_magic: self.u64(),
+            size_bytes: self.u64(),
+            mtime_ns: self.i64(),
+            ctime_ns: self.i64(),
+            device: (self.u32(), self.u32()),
+            mode: self.u32(),
+            uid: self.u32(),
+            gid: self.u32(),
+            nlink: self.u32(),
+            path_cut: self.flag(),
+            path_detached: self.flag(),
+            deleted: self.flag(),
+            memfd: self.flag(),
+            overlay: self.flag(),
+            overlay_upper: self.flag(),
+            path_joined: self.flag(),
+            path_fault: self.flag(),
+        }
+    }
+
+    fn file(&mut self, kind: Kind) -> File<'a> {
+        let has_before = self.flag();
+        let written = if kind == Kind::FileClose { [None, Some(false), Some(true)] } else { [None; 3] };
+        File {
+            kind,
+            task: self.actor(),
+            origin: self.origin(),
+            object: self.object(),
+            before: has_before.then(|| self.object()),
+            arguments: [self.u64(), self.u64()],
+            op: FileOp::ALL[usize::from(self.u16()) % FileOp::ALL.len()],
+            errno: self.u32() % 4096,
+            open_flags: self.u32(),
+            path: self.bytes(),
+            other: self.bytes(),
+            name: self.bytes(),
+            given: self.bytes(),
+            written: written[usize::from(self.u16()) % written.len()],
+            replaced: self.flag(),
+            other_cut: self.flag(),
+            other_joined: self.flag(),
+            other_fault: self.flag(),
+            pending: self.flag(),
+        }
+    }
+
+    fn target(&mut self) -> Option<Target<'a>> {
+        let target = Target {
+            start_ns: self.u64(),
+            pid: self.u32(),
+            tid: self.u32(),
+            uid: self.u32(),
+            comm: self.name(),
+            kernel_thread: self.flag(),
+            agent: self.flag(),
+        };
+        Some(target).filter(|target| target.pid != 0)
+    }
+
+    fn privilege(&mut self, kind: Kind) -> Privilege<'a> {
+        Privilege {
+            kind,
+            task: self.actor(),
+            origin: self.origin(),
+            arguments: std::array::from_fn(|_| self.u64()),
+            target: self.target(),
+            object: Some(self.object()).filter(|object| object.inode != 0),
+            op: self.u32(),
+            errno: self.u32() % 4096,
+            name: self.bytes(),
+            path: self.bytes(),
+            signed: if self.flag() { Some(self.flag()) } else { None },
+            own_object: self.flag(),
+            anonymous: self.flag(),
+            written: self.flag(),
+            write_exec: self.flag(),
+            flip: self.flag(),
+            leaves: self.flag(),
+            from_memory: self.flag(),
+            unload: self.flag(),
+            unsure: self.flag(),
+        }
+    }
+
+    fn credentials(&mut self) -> Credentials<'a> {
+        let old = self.flag();
+        Credentials {
+            task: self.task(),
+            origin: Origin {
+                hook: Hook::ALL[usize::from(self.u16()) % Hook::ALL.len()],
+                call: self.u32(),
+                via_io_uring: self.flag(),
+                ..Origin::default()
+            },
+            old: if old { Some(self.creds()) } else { None },
+            errno: self.u32() % 4096,
+            asked: std::array::from_fn(|_| self.u32()),
+        }
+    }
+
+    fn creds(&mut self) -> Creds {
+        Creds {
+            cap_permitted: self.u64(),
+            cap_effective: self.u64(),
+            cap_inheritable: self.u64(),
+            cap_bounding: self.u64(),
+            cap_ambient: self.u64(),
+            uid: self.u32(),
+            gid: self.u32(),
+            euid: self.u32(),
+            egid: self.u32(),
+            suid: self.u32(),
+            sgid: self.u32(),
+            fsuid: self.u32(),
+            fsgid: self.u32(),
+            user_ns: self.u32(),
+            securebits: self.u32(),
+        }
+    }
+
+    fn endpoint(&mut self) -> Endpoint {
+        let mut address = [0; 16];
+        address[..8].copy_from_slice(&self.u64().to_ne_bytes());
+        address[8..].copy_from_slice(&self.u64().to_ne_bytes());
+        Endpoint { address, port: self.u32() }
+    }
+
+    fn network(&mut self, kind: Kind) -> Network<'a> {
+        Network {
+            kind,
+            task: self.actor(),
+            origin: self.origin(),
+            cookie: self.u64(),
+            bytes_sent: self.u64(),
+            bytes_received: self.u64(),
+            packets_sent: self.u64(),
+            packets_received: self.u64(),
+            duration_ns: self.u64(),
+            local: self.endpoint(),
+            remote: self.endpoint(),
+            given: Some(self.endpoint()).filter(|given| *given != Endpoint::default()),
+            op: NetworkOp::ALL[usize::from(self.u16()) % NetworkOp::ALL.len()],
+            errno: self.u32() % 4096,
+            family: self.u32(),
+            socket_type: self.u32(),
+            protocol: self.u32(),
+            backlog: self.u32(),
+            interface: self.u32(),
+            path: self.bytes(),
+            payload: self.bytes(),
+            incoming: self.flag(),
+            pending: self.flag(),
+            payload_cut: self.flag(),
+            over_tcp: self.flag(),
+            unowned: self.flag(),
+        }
     }
 }

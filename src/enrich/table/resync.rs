@@ -51,6 +51,7 @@ impl Table {
             }
         };
         self.entries.at_mut(slot).round = self.round;
+        self.holds(slot, time_ns, task);
         self.subject(slot, time_ns, task)
     }
 

@@ -1,6 +1,7 @@
 //! The program of an exec: its file, its arguments, and what ECS has no words for.
 
 use super::Names;
+use super::file::{device, mode};
 use super::notes::Notes;
 use crate::event::json::{Object, key};
 use crate::event::process::Image;
@@ -77,14 +78,8 @@ pub(super) fn file(o: &mut Object<'_>, program: &Program<'_>, names: &dyn Names,
         notes.text(o, "file.path", key!("path"), program.executable);
         o.plain(key!("type"), b"file");
         o.digits(key!("inode"), program.inode);
-        let (major, minor) = program.device;
-        let mut device = Vec::with_capacity(16);
-        crate::event::json::decimal(&mut device, u64::from(major));
-        device.push(b':');
-        crate::event::json::decimal(&mut device, u64::from(minor));
-        o.plain(key!("device"), &device);
-        let digit = |shift: u32| b'0' + u8::try_from(program.mode >> shift & 7).unwrap_or(0);
-        o.plain(key!("mode"), &[digit(9), digit(6), digit(3), digit(0)]);
+        o.plain(key!("device"), &device(program.device));
+        o.plain(key!("mode"), &mode(program.mode));
         o.digits(key!("uid"), u64::from(program.owner_uid));
         o.digits(key!("gid"), u64::from(program.owner_gid));
         if let Some(owner) = names.user(program.owner_uid) {

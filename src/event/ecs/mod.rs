@@ -6,10 +6,13 @@
 //!
 //! The order of fields is fixed, so equal input gives equal bytes; golden tests rely on it.
 
+mod file;
 mod image;
 pub mod names;
+mod network;
 mod notes;
 pub mod own;
+mod privilege;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 
 use super::json::{self, Key, Object, key};
 use super::process::{Container, EntityId, Process};
-use super::{Body, Event, Host, Kind, Task};
+use super::{Body, Creds, Event, Host, Kind, Origin, Task};
 use notes::Notes;
 
 /// The version of ECS that the lines follow.
@@ -47,6 +50,14 @@ pub struct Context {
     pub container: Option<Arc<Container>>,
     /// Path of its control group.
     pub cgroup_path: Option<Arc<str>>,
+    /// The path in user memory does not lead to the file that the kernel opened.
+    pub argument_swap: bool,
+    /// The name by which the process found the peer's address.
+    pub destination_domain: Option<Arc<str>>,
+    /// Its credentials before the event, where the record does not say them.
+    pub old_creds: Option<Box<Creds>>,
+    /// The other process that something was done to.
+    pub target: Option<Arc<Process>>,
 }
 
 /// What is the same for all lines of a batch, or of a run.
@@ -112,40 +123,85 @@ impl KindTexts {
         let event = json::members(|o| {
             o.plain(key!("kind"), b"event");
             o.texts(key!("category"), [class.category.as_bytes()]);
-            o.texts(key!("type"), [class.types.as_bytes()]);
             o.plain(key!("action"), kind.name().as_bytes());
-            o.plain(key!("outcome"), if kind == Kind::ExecFailed { b"failure" } else { b"success" });
             o.plain(key!("module"), b"sentineledge");
             o.plain(key!("dataset"), class.dataset.as_bytes());
         });
         let own = json::members(|o| {
             o.plain(key!("class"), kind.name().as_bytes());
-            o.plain(key!("grade"), class.grade.as_bytes());
-            o.plain(key!("hook"), class.hook.as_bytes());
+            if let Some((hook, grade)) = class.seen {
+                o.plain(key!("grade"), grade.as_bytes());
+                o.plain(key!("hook"), hook.as_bytes());
+            }
         });
         KindTexts { event, own }
     }
 }
 
-/// Fixed facts about a kind: its ECS classification and the hook that reports it.
+/// Fixed facts about a kind: its ECS classification, and where the records that do not say so come from.
 struct Class {
     category: &'static str,
     types: &'static str,
     dataset: &'static str,
-    hook: &'static str,
-    grade: &'static str,
+    seen: Option<(&'static str, &'static str)>,
 }
 
 const fn class(kind: Kind) -> Class {
-    let (types, hook, grade) = match kind {
-        Kind::Exec => ("start", "tp_btf/sched_process_exec", "kernel"),
-        Kind::ExecFailed => ("start", "tp_btf/sys_exit", "user"),
-        Kind::Fork => ("start", "tp_btf/sched_process_fork", "kernel"),
-        Kind::Exit => ("end", "tp_btf/sched_process_exit", "kernel"),
-        Kind::Cgroup => ("change", "tp_btf/cgroup_mkdir", "kernel"),
-        Kind::Snapshot => ("info", "iter/task", "kernel"),
+    let (category, types, dataset) = match kind {
+        Kind::Exec | Kind::ExecFailed | Kind::Fork => ("process", "start", "sentineledge.process"),
+        Kind::Exit => ("process", "end", "sentineledge.process"),
+        Kind::Cgroup => ("process", "change", "sentineledge.process"),
+        Kind::Snapshot => ("process", "info", "sentineledge.process"),
+        Kind::FileOpen => ("file", "change", "sentineledge.file"),
+        Kind::FileRead => ("file", "access", "sentineledge.file"),
+        Kind::FileClose => ("file", "change", "sentineledge.file"),
+        Kind::FileRename => ("file", "change", "sentineledge.file"),
+        Kind::FileDelete => ("file", "deletion", "sentineledge.file"),
+        Kind::FileLink => ("file", "creation", "sentineledge.file"),
+        Kind::FileMkdir => ("file", "creation", "sentineledge.file"),
+        Kind::FileMode => ("file", "change", "sentineledge.file"),
+        Kind::FileOwner => ("file", "change", "sentineledge.file"),
+        Kind::FileXattr => ("file", "change", "sentineledge.file"),
+        Kind::FileTruncate => ("file", "change", "sentineledge.file"),
+        Kind::FileTimes => ("file", "change", "sentineledge.file"),
+        Kind::Mount => ("configuration", "change", "sentineledge.file"),
+        Kind::NetConnect => ("network", "connection", "sentineledge.network"),
+        Kind::NetAccept => ("network", "connection", "sentineledge.network"),
+        Kind::NetBind => ("network", "info", "sentineledge.network"),
+        Kind::NetListen => ("network", "info", "sentineledge.network"),
+        Kind::NetFlow => ("network", "end", "sentineledge.network"),
+        Kind::NetSocket => ("network", "info", "sentineledge.network"),
+        Kind::NetDns => ("network", "protocol", "sentineledge.network"),
+        Kind::Credentials => ("process", "change", "sentineledge.privilege"),
+        Kind::Ptrace => ("process", "access", "sentineledge.privilege"),
+        Kind::ProcessMemory => ("process", "access", "sentineledge.privilege"),
+        Kind::Module => ("driver", "start", "sentineledge.privilege"),
+        Kind::Kexec => ("configuration", "change", "sentineledge.privilege"),
+        Kind::Bpf => ("configuration", "change", "sentineledge.privilege"),
+        Kind::PerfEvent => ("process", "info", "sentineledge.privilege"),
+        Kind::Userfaultfd => ("process", "info", "sentineledge.privilege"),
+        Kind::Memfd => ("process", "info", "sentineledge.privilege"),
+        Kind::MemoryExec => ("process", "change", "sentineledge.privilege"),
+        Kind::Namespace => ("process", "change", "sentineledge.privilege"),
+        Kind::IoUring => ("process", "info", "sentineledge.privilege"),
+        Kind::Signal => ("process", "info", "sentineledge.privilege"),
+        Kind::Prctl => ("process", "change", "sentineledge.privilege"),
+        Kind::Keyring => ("iam", "info", "sentineledge.privilege"),
+        Kind::HostName => ("configuration", "change", "sentineledge.privilege"),
+        Kind::Clock => ("configuration", "change", "sentineledge.privilege"),
+        Kind::Swap => ("configuration", "change", "sentineledge.privilege"),
+        Kind::Reboot => ("host", "info", "sentineledge.privilege"),
     };
-    Class { category: "process", types, dataset: "sentineledge.process", hook, grade }
+    let seen = match kind {
+        Kind::Exec => Some(("tp_btf/sched_process_exec", "kernel")),
+        Kind::ExecFailed => Some(("tp_btf/sys_exit", "user")),
+        Kind::Fork => Some(("tp_btf/sched_process_fork", "kernel")),
+        Kind::Exit => Some(("tp_btf/sched_process_exit", "kernel")),
+        Kind::Cgroup => Some(("tp_btf/cgroup_mkdir", "kernel")),
+        Kind::Snapshot => Some(("iter/task", "kernel")),
+        _ => None,
+    };
+    Class { category, types, dataset, seen }
 }
 
 /// Appends the event's line, newline included. True if a field was cut.
@@ -164,9 +220,16 @@ pub fn line(
     o.time(key!("@timestamp"), wall_ns);
     o.object(key!("event"), |o| {
         o.members(&texts.event);
+        types(o, event);
+        o.plain(key!("outcome"), if errno(event).is_some() { b"failure" } else { b"success" });
         o.number(key!("sequence"), context.sequence);
         if let (Body::Exit(_), Some(task)) = (&event.body, event.task()) {
             o.number(key!("duration"), event.time_ns.saturating_sub(task.start_ns));
+        }
+        if let Body::Network(event) = &event.body
+            && let Some(duration_ns) = network::duration_ns(event)
+        {
+            o.number(key!("duration"), duration_ns);
         }
         if frame.created_ns != 0 {
             o.time(key!("created"), frame.created_ns);
@@ -183,16 +246,14 @@ pub fn line(
             if !failed.filename.is_empty() {
                 o.object(key!("file"), |o| notes.text(o, "file.path", key!("path"), failed.filename));
             }
-            o.object(key!("error"), |o| {
-                match names::error(failed.errno) {
-                    Some(name) => o.plain(key!("code"), name.as_bytes()),
-                    None => o.digits(key!("code"), u64::from(failed.errno)),
-                }
-                let message = std::io::Error::from_raw_os_error(failed.errno.cast_signed()).to_string();
-                o.text(key!("message"), message.split(" (os error").next().unwrap_or_default().as_bytes());
-            });
         }
-        Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) => {}
+        Body::File(event) => file::write(&mut o, event, names, &mut notes),
+        Body::Network(event) => network::write(&mut o, event, context, &mut notes),
+        Body::Privilege(event) => privilege::write(&mut o, event, &mut notes),
+        Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) | Body::Credentials(_) => {}
+    }
+    if let Some(errno) = errno(event) {
+        error(&mut o, errno);
     }
     if let Some(container) = &context.container {
         write_container(&mut o, container);
@@ -205,6 +266,42 @@ pub fn line(
     out.extend_from_slice(&frame.constant);
     out.extend_from_slice(b"}\n");
     notes.any_cut()
+}
+
+/// `event.type`: of the kind, but where the kind has several.
+fn types(o: &mut Object<'_>, event: &Event<'_>) {
+    let of_kind = [class(event.kind()).types];
+    let types: &[&str] = match &event.body {
+        Body::File(event) => file::types(event).unwrap_or(&of_kind),
+        Body::Network(event) => network::types(event).unwrap_or(&of_kind),
+        Body::Privilege(event) => privilege::types(event).unwrap_or(&of_kind),
+        _ => &of_kind,
+    };
+    o.texts(key!("type"), types.iter().map(|text| text.as_bytes()));
+}
+
+/// Why it failed, if it did.
+fn errno(event: &Event<'_>) -> Option<u32> {
+    let errno = match &event.body {
+        Body::ExecFailed(event) => event.errno,
+        Body::File(event) => event.errno,
+        Body::Network(event) => event.errno,
+        Body::Credentials(event) => event.errno,
+        Body::Privilege(event) => event.errno,
+        Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) => 0,
+    };
+    Some(errno).filter(|errno| *errno != 0)
+}
+
+fn error(o: &mut Object<'_>, errno: u32) {
+    o.object(key!("error"), |o| {
+        match names::error(errno) {
+            Some(name) => o.plain(key!("code"), name.as_bytes()),
+            None => o.digits(key!("code"), u64::from(errno)),
+        }
+        let message = std::io::Error::from_raw_os_error(errno.cast_signed()).to_string();
+        o.text(key!("message"), message.split(" (os error").next().unwrap_or_default().as_bytes());
+    });
 }
 
 /// An empty or unknown name is left out; the id is always there.
@@ -261,7 +358,14 @@ fn own_fields(
             o.number(key!("pid"), u64::from(fork.creator_pid));
             o.number(key!("tid"), u64::from(fork.creator_tid));
         }),
+        Body::File(file) => file::own(o, file, frame.wall(event.time_ns), notes),
+        Body::Network(event) => network::own(o, event, context, notes),
+        Body::Privilege(event) => privilege::own(o, event, context, names, notes),
+        Body::Credentials(event) => privilege::credentials(o, event, context, names),
         Body::Cgroup(_) | Body::Snapshot(_) => {}
+    }
+    if let Some(origin) = event.origin() {
+        seen(o, origin, event.time_ns, context, frame);
     }
     if let Some(process) = &context.process {
         let nearest = process.ancestors().take(usize::from(frame.ancestors));
@@ -279,6 +383,21 @@ fn own_fields(
         task_fields(o, task, in_full, context, names, notes);
     }
     notes.write(o);
+}
+
+/// How it was seen.
+fn seen(o: &mut Object<'_>, origin: &Origin, last_ns: u64, context: &Context, frame: &Frame) {
+    o.plain(key!("grade"), if origin.grade_user { b"user" } else { b"kernel" });
+    o.plain(key!("hook"), origin.hook.name().as_bytes());
+    o.flag(key!("via_io_uring"), origin.via_io_uring);
+    o.flag(key!("argument_swap"), origin.argument_swap || context.argument_swap);
+    o.flag(key!("watched"), origin.watched);
+    if origin.merged != 0 {
+        o.object(key!("merged"), |o| {
+            o.number(key!("count"), u64::from(origin.merged));
+            o.time(key!("last"), frame.wall(last_ns));
+        });
+    }
 }
 
 fn task_fields(
@@ -300,7 +419,9 @@ fn task_fields(
         (key!("cgroup"), task.cgroup_ns),
     ];
     o.object(key!("namespaces"), |o| {
-        for (key, inode) in namespaces.iter().take(if in_full { 7 } else { 4 }) {
+        for (key, inode) in
+            namespaces.iter().take(if in_full { 7 } else { 4 }).filter(|(_, inode)| *inode != 0)
+        {
             o.number(*key, u64::from(*inode));
         }
     });
@@ -315,6 +436,9 @@ fn task_fields(
     });
     o.object(key!("capabilities"), |o| {
         o.hex(key!("effective"), task.cap_effective);
+        if task.brief {
+            return;
+        }
         o.hex(key!("permitted"), task.cap_permitted);
         o.hex(key!("bounding"), task.cap_bounding);
         // Empty nearly everywhere.

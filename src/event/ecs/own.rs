@@ -1,4 +1,4 @@
-//! The agent's records about itself: that it started, that it stopped, and what it lost.
+//! The agent's records about itself: that it started, that it stopped, what it lost and what it could not place.
 //!
 //! They carry no sequence number, so that those of the events stay without gaps in every sink.
 
@@ -68,12 +68,30 @@ pub struct Sensor<'a> {
     pub remark: Option<&'a str>,
 }
 
+/// A class in the record of the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Class<'a> {
+    /// The class.
+    pub kind: Kind,
+    /// The rung of the ladder that it is seen on; `None`: not at all.
+    pub level: Option<&'a str>,
+    /// Where the programs are that see it.
+    pub hooks: &'a [&'static str],
+    /// Where its fields come from.
+    pub grade: &'a str,
+    /// Why it, or a part of it, is not seen.
+    pub missing: Option<&'a str>,
+    /// What is limited.
+    pub remark: Option<&'a str>,
+}
+
 /// The agent runs and its probes are attached. Tells the facts about the host that would only swell every event.
 pub fn started<'a>(
     frame: &Frame,
     host: &Host,
     wall_ns: u64,
     sensors: impl Iterator<Item = Sensor<'a>>,
+    classes: impl Iterator<Item = Class<'a>>,
     previous_run: &str,
     out: &mut Vec<u8>,
 ) {
@@ -103,6 +121,21 @@ pub fn started<'a>(
                 o.text(key!("remark"), remark.as_bytes());
             }
         });
+        o.objects(key!("classes"), classes, |class, o| {
+            o.plain(key!("class"), class.kind.name().as_bytes());
+            o.boolean(key!("seen"), class.level.is_some());
+            if let Some(level) = class.level {
+                o.plain(key!("level"), level.as_bytes());
+                o.plain(key!("grade"), class.grade.as_bytes());
+            }
+            o.texts(key!("hooks"), class.hooks.iter().map(|hook| hook.as_bytes()));
+            if let Some(reason) = class.missing {
+                o.text(key!("reason"), reason.as_bytes());
+            }
+            if let Some(remark) = class.remark {
+                o.text(key!("remark"), remark.as_bytes());
+            }
+        });
     });
 }
 
@@ -111,6 +144,52 @@ pub fn stopped(frame: &Frame, wall_ns: u64, reason: &str, last_sequence: u64, ou
     record(frame, wall_ns, "agent_stopped", "success", "the agent stops watching this host", out, |o| {
         o.text(key!("reason"), reason.as_bytes());
         o.number(key!("last_sequence"), last_sequence);
+    });
+}
+
+/// Events that were merged in the kernel and whose first one, which they would be told with, was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merged {
+    /// Their class.
+    pub class: Kind,
+    /// How many.
+    pub count: u64,
+    /// The process.
+    pub pid: u32,
+    /// Inode number of what they are about; 0 where there is none.
+    pub inode: u64,
+    /// Boot clock times of the first, which was lost and is not counted here, and of the last.
+    pub times_ns: (u64, u64),
+}
+
+/// Events happened that no line of their own tells of. `others` are those that were too many to be told one by one.
+pub fn merged(frame: &Frame, wall_ns: u64, each: &[Merged], others: &[(Kind, u64)], out: &mut Vec<u8>) {
+    let count_of = |kind: Kind| -> u64 {
+        let each = each.iter().filter(|merged| merged.class == kind).map(|merged| merged.count);
+        let others = others.iter().filter(|(class, _)| *class == kind).map(|(_, count)| *count);
+        each.chain(others).sum()
+    };
+    let classes: Vec<(Kind, u64)> =
+        Kind::ALL.iter().map(|kind| (*kind, count_of(*kind))).filter(|(_, count)| *count > 0).collect();
+    let total: u64 = classes.iter().map(|(_, count)| count).sum();
+    let message = format!("{total} events were merged into others that were lost");
+    record(frame, wall_ns, "events_merged", "success", &message, out, |o| {
+        o.object(key!("merges"), |o| {
+            o.number(key!("events"), total);
+            o.object(key!("classes"), |o| {
+                classes.iter().for_each(|(kind, count)| o.number(Key::of_kind(*kind), *count));
+            });
+            o.objects(key!("each"), each.iter(), |merged, o| {
+                o.plain(key!("class"), merged.class.name().as_bytes());
+                o.number(key!("pid"), u64::from(merged.pid));
+                if merged.inode != 0 {
+                    o.digits(key!("inode"), merged.inode);
+                }
+                o.number(key!("events"), merged.count);
+                o.time(key!("first_time"), frame.wall(merged.times_ns.0));
+                o.time(key!("last_time"), frame.wall(merged.times_ns.1));
+            });
+        });
     });
 }
 

@@ -72,9 +72,11 @@ pub(super) fn write(
         });
         user(o, key!("user"), task.euid, names);
         user(o, key!("real_user"), task.uid, names);
-        user(o, key!("saved_user"), task.suid, names);
         group(o, key!("real_group"), task.gid, names);
-        group(o, key!("saved_group"), task.sgid, names);
+        if !task.brief {
+            user(o, key!("saved_user"), task.suid, names);
+            group(o, key!("saved_group"), task.sgid, names);
+        }
         if task.sid != 0 {
             o.object(key!("session_leader"), |o| {
                 o.number(key!("pid"), u64::from(task.sid));

@@ -6,19 +6,28 @@
 //! 1. [`obstacles`] lists what keeps the agent from running at all, each with its remedy.
 //! 2. [`programs`] goes through the sensors: those the configuration or the process table wants, each with its hook,
 //!    and with the reason if it cannot be had or only with less.
-//! 3. [`plan`] is both: the first obstacle, or what to load.
+//! 3. [`plan`] is both: the first obstacle, or what to load. If that has trampolines it comes with a plan without them,
+//!    since one program that the verifier refuses fails a whole load.
 //!
-//! All hooks are BTF tracepoints. They cost nothing elsewhere, need no tracefs and no perf events, which hosts like to
-//! restrict, and attach with CAP_BPF and CAP_PERFMON alone. What BTF promises the verifier may still refuse; that is
-//! an error of the loader.
+//! Hooks are BTF tracepoints, control group hooks and trampolines, see [`table`]. They need no tracefs and no perf
+//! events, which hosts like to restrict, and attach with CAP_BPF and CAP_PERFMON alone. What BTF promises the verifier
+//! may still refuse; that is an error of the loader.
 
+pub mod calls;
 mod error;
 #[cfg(test)]
 pub(crate) mod samples;
+mod table;
 #[cfg(test)]
 mod tests;
 
+pub use calls::Routes;
 pub use error::Error;
+pub use table::{Attach, Level};
+
+use table::{Entry, Rung, Sensor, Use, sensors};
+
+use std::collections::BTreeMap;
 
 use super::Config;
 use super::abi::types::se_limit;
@@ -35,7 +44,7 @@ pub const MAPS_NOT_LOCKED: (u32, u32) = (5, 11);
 /// What to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The programs, in the order of the metrics' label.
+    /// The programs, in the order of the table of sensors; the one on the return of system calls last.
     pub programs: Vec<Planned>,
     /// How the processes are found that already run.
     pub snapshot: Snapshot,
@@ -44,6 +53,38 @@ pub struct Plan {
     pub deep_paths: bool,
     /// Whether the limit on locked memory must be raised before maps are made.
     pub raise_memlock: bool,
+    /// Where the control group hooks go, if there are any.
+    pub cgroup2: Option<String>,
+    /// How many arguments functions take on which trampolines go.
+    pub arguments: BTreeMap<String, u32>,
+    /// What to load if the kernel refuses this plan: the same without trampolines. None if there are none.
+    pub fallback: Option<Box<Plan>>,
+}
+
+impl Plan {
+    /// The programs of the network that the others can rely on, bits of `enum se_net_part`.
+    pub fn net_parts(&self) -> u32 {
+        table::net_parts(&self.programs)
+    }
+
+    /// Whether there is a program on a kernel function or on a hook of the security modules.
+    pub fn has_trampolines(&self) -> bool {
+        self.programs.iter().any(|planned| planned.missing.is_none() && planned.attach.is_trampoline())
+    }
+
+    /// The kinds that are taken from the return of system calls, of those that `config` wants.
+    pub fn called(&self, config: &Config) -> Vec<Kind> {
+        called(&self.programs, config)
+    }
+
+    /// The calls that the program on the return of system calls goes on with.
+    pub fn routes(&self) -> Routes {
+        let present = self.programs.iter().filter(|planned| planned.missing.is_none());
+        Routes::new(present.flat_map(|planned| match planned.attach {
+            Attach::Calls(calls, results) => calls.iter().map(|call| (*call, results)).collect(),
+            _ => Vec::new(),
+        }))
+    }
 }
 
 /// A program and what is to become of it.
@@ -59,8 +100,14 @@ pub struct Planned {
     pub kinds: &'static [Kind],
     /// Where its fields come from: `kernel` memory, or `user` memory too, which the process can change meanwhile.
     pub grade: &'static str,
+    /// How high on the ladder it stands.
+    pub level: Level,
+    /// How it gets to run.
+    pub attach: Attach,
     /// Why it cannot be had here, if so. Then it is not loaded.
     pub missing: Option<String>,
+    /// It could be had by the plan, and attaching failed.
+    pub has_failed: bool,
     /// What is less here than it could be, and why.
     pub remark: Option<String>,
 }
@@ -79,110 +126,129 @@ pub struct Snapshot {
 /// Hook of the snapshot.
 pub const SNAPSHOT_HOOK: &str = "iter/task";
 
-/// When a sensor is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// Always; without it there is no agent, as the process table would be wrong.
-    Vital,
-    /// Wherever it can be had.
-    Useful,
-    /// If one of its kinds is to be reported.
-    Wanted,
-}
-
-/// A line of the table.
-struct Sensor {
-    program: Program,
-    hook: &'static str,
-    kinds: &'static [Kind],
-    grade: &'static str,
-    usage: Use,
-    /// The twin for kernels without bpf_loop(), if the program walks paths.
-    bounded: Option<&'static str>,
-}
-
-const SENSORS: &[Sensor] = &[
-    Sensor {
-        program: Program::Exec,
-        hook: "tp_btf/sched_process_exec",
-        kinds: &[Kind::Exec],
-        grade: "kernel",
-        usage: Use::Vital,
-        bounded: Some("se_exec_bnd"),
-    },
-    // The only one that every system call pays for, some nanoseconds each: nobody gets it who does not want it.
-    Sensor {
-        program: Program::ExecFailed,
-        hook: "tp_btf/sys_exit",
-        kinds: &[Kind::ExecFailed],
-        grade: "user",
-        usage: Use::Wanted,
-        bounded: Some("se_failed_bnd"),
-    },
-    Sensor {
-        program: Program::Fork,
-        hook: "tp_btf/sched_process_fork",
-        kinds: &[Kind::Fork],
-        grade: "kernel",
-        usage: Use::Vital,
-        bounded: None,
-    },
-    Sensor {
-        program: Program::Exit,
-        hook: "tp_btf/sched_process_exit",
-        kinds: &[Kind::Exit],
-        grade: "kernel",
-        usage: Use::Vital,
-        bounded: None,
-    },
-    Sensor {
-        program: Program::CgroupMkdir,
-        hook: "tp_btf/cgroup_mkdir",
-        kinds: &[Kind::Cgroup],
-        grade: "kernel",
-        usage: Use::Useful,
-        bounded: None,
-    },
-    Sensor {
-        program: Program::CgroupRelease,
-        hook: "tp_btf/cgroup_release",
-        kinds: &[Kind::Cgroup],
-        grade: "kernel",
-        usage: Use::Useful,
-        bounded: None,
-    },
-    Sensor {
-        program: Program::CgroupRename,
-        hook: "tp_btf/cgroup_rename",
-        kinds: &[Kind::Cgroup],
-        grade: "kernel",
-        usage: Use::Useful,
-        bounded: None,
-    },
-];
-
 impl Sensor {
-    /// The tracepoint that the hook names.
-    fn tracepoint(&self) -> &'static str {
-        self.hook.split_once('/').map_or(self.hook, |(_, tracepoint)| tracepoint)
+    /// `called`: kinds that are taken from the return of system calls.
+    fn is_used(&self, config: &Config, called: &[Kind]) -> bool {
+        match self.usage {
+            Use::Vital | Use::Useful => true,
+            Use::Wanted => self.kinds.iter().any(|kind| config.kinds.contains(kind)),
+            Use::Beside => self.kinds.iter().any(|kind| called.contains(kind)),
+        }
     }
 
-    fn is_used(&self, config: &Config) -> bool {
-        self.usage != Use::Wanted || self.kinds.iter().any(|kind| config.kinds.contains(kind))
+    /// The programs of the first rung that can be had, or those of the last one with the reason.
+    fn planned(&self, facts: &Facts, config: &Config) -> Vec<Planned> {
+        let mut reasons = Vec::new();
+        for rung in self.rungs {
+            match obstacle(rung, facts, config) {
+                None => {
+                    return rung
+                        .entries
+                        .iter()
+                        .map(|entry| self.entry(rung, entry, None, &reasons, facts))
+                        .collect();
+                }
+                Some(reason) => reasons.push(reason),
+            }
+        }
+        let missing = reasons.join("; ");
+        let last = self.rungs.last().into_iter();
+        last.flat_map(|rung| {
+            rung.entries.iter().map(|entry| self.entry(rung, entry, Some(missing.clone()), &[], facts))
+        })
+        .collect()
     }
 
-    fn planned(&self, facts: &Facts) -> Planned {
-        let deep = has_loop(facts);
-        let symbol = self.bounded.filter(|_| !deep).unwrap_or_else(|| self.program.name());
-        let missing = match &facts.btf {
-            Ok(btf) if btf.tracepoints.contains(self.tracepoint()) => None,
-            Ok(_) => Some(format!("this kernel has no tracepoint {}", self.tracepoint())),
-            Err(reason) => Some(unknown(reason)),
-        };
-        let remark = self.bounded.and_then(|_| short_paths(facts)).filter(|_| missing.is_none());
-        let Sensor { program, hook, kinds, grade, .. } = *self;
-        Planned { program, symbol, hook, kinds, grade, missing, remark }
+    /// `higher`: why the rungs above this one cannot be had.
+    fn entry(
+        &self,
+        rung: &Rung,
+        entry: &Entry,
+        missing: Option<String>,
+        higher: &[String],
+        facts: &Facts,
+    ) -> Planned {
+        let Entry { program, attach, hook, grade, bounded, remark } = *entry;
+        let symbol = bounded.filter(|_| !has_loop(facts)).unwrap_or_else(|| program.name());
+        let short = bounded.and_then(|_| short_paths(facts));
+        let remarks: Vec<String> =
+            higher.iter().cloned().chain(remark.map(str::to_owned)).chain(short).collect();
+        let remark = (missing.is_none() && !remarks.is_empty()).then(|| remarks.join("; "));
+        Planned {
+            program,
+            symbol,
+            hook,
+            kinds: self.kinds,
+            grade,
+            level: rung.level,
+            attach,
+            missing,
+            has_failed: false,
+            remark,
+        }
     }
+}
+
+/// Why a rung cannot be had.
+fn obstacle(rung: &Rung, facts: &Facts, config: &Config) -> Option<String> {
+    if !config.hooks.allows(rung.level) {
+        return Some(format!("[ebpf] hooks = \"{}\" rules out its hooks", config.hooks.name()));
+    }
+    let is_ruled_out =
+        |entry: &Entry| matches!(entry.attach, Attach::Calls(..)) && !config.hooks.allows(Level::Syscall);
+    if rung.entries.iter().any(is_ruled_out) {
+        return Some(format!(
+            "[ebpf] hooks = \"{}\" rules out the return of system calls",
+            config.hooks.name()
+        ));
+    }
+    rung.entries.iter().find_map(|entry| obstacle_of(&entry.attach, facts))
+}
+
+fn obstacle_of(attach: &Attach, facts: &Facts) -> Option<String> {
+    let tracepoint = |name: &str| match &facts.btf {
+        Ok(btf) if btf.tracepoints.contains(name) => None,
+        Ok(_) => Some(format!("this kernel has no tracepoint {name}")),
+        Err(reason) => Some(unknown(reason)),
+    };
+    match attach {
+        Attach::Tracepoint(name) => tracepoint(name),
+        Attach::TracepointOf(name, wanted) => tracepoint(name).or_else(|| {
+            let found = facts.btf.as_ref().ok()?.arguments.get(*name)?;
+            (found != wanted).then(|| format!("tracepoint {name} has {found} arguments here, not {wanted}"))
+        }),
+        Attach::Calls(..) => tracepoint("sys_exit"),
+        Attach::Cgroup => facts.cgroup2.as_ref().err().cloned(),
+        Attach::Trampoline(function, arguments) => {
+            facts.trampolines.as_ref().err().cloned().or_else(|| missing_function(function, arguments, facts))
+        }
+        Attach::Lsm(_) => facts.bpf_lsm.as_ref().err().cloned(),
+    }
+}
+
+fn missing_function(function: &str, arguments: &[u32], facts: &Facts) -> Option<String> {
+    let btf = match &facts.btf {
+        Ok(btf) => btf,
+        Err(reason) => return Some(unknown(reason)),
+    };
+    match btf.functions.get(function) {
+        Some(number) if arguments.contains(number) => None,
+        Some(number) => Some(format!("this kernel's {function}() takes {number} arguments, not those known")),
+        None => Some(format!("this kernel has no function {function}() that a trampoline can go on")),
+    }
+}
+
+/// Whether a trampoline may be used, so that finding out whether they work is worth its while.
+pub fn wants_trampolines(config: &Config) -> bool {
+    let used = sensors().filter(|sensor| sensor.is_used(config, &[]));
+    let mut rungs = used.flat_map(|sensor| sensor.rungs);
+    config.hooks.allows(Level::Trampoline) && rungs.any(|rung| rung.level == Level::Trampoline)
+}
+
+/// Whether a program belongs to a sensor that is used, on whatever rung.
+pub fn is_candidate(program: Program, config: &Config) -> bool {
+    let mut used = sensors().filter(|sensor| sensor.is_used(config, sensor.kinds));
+    used.any(|s| s.rungs.iter().flat_map(|rung| rung.entries).any(|entry| entry.program == program))
 }
 
 /// What to load on this host.
@@ -193,12 +259,34 @@ impl Sensor {
 pub fn plan(facts: &Facts, config: &Config) -> Result<Plan, Error> {
     match obstacles(facts).into_iter().next() {
         Some(obstacle) => Err(obstacle),
-        None => Ok(Plan {
-            programs: programs(facts, config),
-            snapshot: snapshot(facts),
-            deep_paths: has_loop(facts),
-            raise_memlock: needs_memlock(facts),
-        }),
+        None => {
+            let mut plan = ladder(facts, config);
+            if plan.has_trampolines() {
+                let refused = Facts {
+                    trampolines: Err(REFUSED.to_owned()),
+                    bpf_lsm: Err(REFUSED.to_owned()),
+                    ..facts.clone()
+                };
+                plan.fallback = Some(Box::new(ladder(&refused, config)));
+            }
+            Ok(plan)
+        }
+    }
+}
+
+/// Why the fallback has no trampolines.
+const REFUSED: &str =
+    "this kernel refused to load a program that goes on a trampoline; the log of the start says which";
+
+fn ladder(facts: &Facts, config: &Config) -> Plan {
+    Plan {
+        programs: programs(facts, config),
+        snapshot: snapshot(facts),
+        deep_paths: has_loop(facts),
+        raise_memlock: needs_memlock(facts),
+        cgroup2: facts.cgroup2.clone().ok(),
+        arguments: facts.btf.as_ref().map(|btf| btf.functions.clone()).unwrap_or_default(),
+        fallback: None,
     }
 }
 
@@ -223,9 +311,14 @@ pub fn obstacles(facts: &Facts) -> Vec<Error> {
 }
 
 fn missing_tracepoints(btf: &Btf) -> impl Iterator<Item = Error> {
-    let vital = SENSORS.iter().filter(|sensor| sensor.usage == Use::Vital);
-    let absent = vital.filter(|sensor| !btf.tracepoints.contains(sensor.tracepoint()));
-    absent.map(|sensor| Error::MissingTracepoint { program: sensor.program, tracepoint: sensor.tracepoint() })
+    let vital = sensors().filter(|sensor| sensor.usage == Use::Vital);
+    let entries = vital.flat_map(|sensor| sensor.rungs).flat_map(|rung| rung.entries);
+    entries.filter_map(|entry| match entry.attach {
+        Attach::Tracepoint(tracepoint) if !btf.tracepoints.contains(tracepoint) => {
+            Some(Error::MissingTracepoint { program: entry.program, tracepoint })
+        }
+        _ => None,
+    })
 }
 
 fn privilege_obstacles(facts: &Facts) -> Vec<Error> {
@@ -280,9 +373,48 @@ fn fixed_memlock(facts: &Facts) -> Option<u64> {
     (needs_memlock(facts) && !can_raise).then_some(hard)
 }
 
-/// The sensors that the configuration or the process table wants, whether they can be had or not.
+/// The programs of the sensors that the configuration or the process table wants, whether they can be had or not. The
+/// one on the return of system calls comes last, if any needs it.
 pub fn programs(facts: &Facts, config: &Config) -> Vec<Planned> {
-    SENSORS.iter().filter(|sensor| sensor.is_used(config)).map(|sensor| sensor.planned(facts)).collect()
+    let mut programs: Vec<Planned> = Vec::new();
+    let add = |called: &[Kind], is_beside: bool, programs: &mut Vec<Planned>| {
+        let all = sensors().filter(|sensor| (sensor.usage == Use::Beside) == is_beside);
+        let used = all.filter(|sensor| sensor.is_used(config, called));
+        for planned in used.flat_map(|sensor| sensor.planned(facts, config)) {
+            // Two sensors may share a program.
+            let is_there =
+                |other: &Planned| (other.program, &other.missing) == (planned.program, &planned.missing);
+            if !programs.iter().any(is_there) {
+                programs.push(planned);
+            }
+        }
+    };
+    add(&[], false, &mut programs);
+    let called = called(&programs, config);
+    add(&called, true, &mut programs);
+    if !called.is_empty() {
+        programs.push(Planned {
+            program: Program::SysExit,
+            symbol: Program::SysExit.name(),
+            hook: "tp_btf/sys_exit",
+            kinds: &[],
+            grade: "kernel",
+            level: Level::Syscall,
+            attach: Attach::Tracepoint("sys_exit"),
+            missing: None,
+            has_failed: false,
+            remark: None,
+        });
+    }
+    programs
+}
+
+/// The kinds that are wanted and taken from the return of system calls.
+fn called(programs: &[Planned], config: &Config) -> Vec<Kind> {
+    let is_called =
+        |planned: &&Planned| matches!(planned.attach, Attach::Calls(..)) && planned.missing.is_none();
+    let kinds = programs.iter().filter(is_called).flat_map(|planned| planned.kinds);
+    kinds.copied().filter(|kind| config.kinds.contains(kind)).collect()
 }
 
 /// How the processes are found that already run.

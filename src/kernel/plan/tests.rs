@@ -1,8 +1,10 @@
 //! Invented hosts, and what becomes of them.
 
 use super::samples::{config, host};
+use super::table::Use;
 use super::*;
-use crate::kernel::support::{Capabilities, Memlock, Release};
+use crate::kernel::Hooks;
+use crate::kernel::support::{Capabilities, Memlock, Release, btf};
 
 const BPF: u64 = 1 << 39;
 const PERFMON: u64 = 1 << 38;
@@ -34,20 +36,39 @@ fn programs_of(plan: &Plan) -> Vec<Program> {
 #[test]
 fn a_host_of_today_gets_everything_at_its_best() {
     let plan = planned(&host(), Kind::ALL);
-    assert_eq!(programs_of(&plan), Program::ALL);
     for planned in &plan.programs {
         assert_eq!(planned.symbol, planned.program.name());
-        assert_eq!((&planned.missing, &planned.remark), (&None, &None));
+        assert_eq!(planned.missing, None, "{planned:?}");
+    }
+    for sensor in sensors().filter(|sensor| sensor.usage != Use::Beside) {
+        // Another sensor may report the same kinds beside it.
+        assert!(levels(&plan, sensor).contains(&sensor.rungs[0].level), "{:?}", sensor.kinds);
     }
     assert_eq!(plan.snapshot, Snapshot { symbol: "se_snapshot", missing: None, remark: None });
     assert!(plan.deep_paths && !plan.raise_memlock);
 }
 
+/// The levels of the programs that a plan has for a sensor, whether they can be had or not.
+fn levels(plan: &Plan, sensor: &Sensor) -> Vec<Level> {
+    let own = plan.programs.iter().filter(|p| p.kinds == sensor.kinds && !p.kinds.is_empty());
+    let mut levels: Vec<_> = own.map(|p| p.level).collect();
+    levels.dedup();
+    levels
+}
+
 #[test]
 fn what_the_process_table_needs_is_loaded_whatever_is_reported() {
     let plan = planned(&host(), &[]);
-    let expected: Vec<_> = Program::ALL.iter().copied().filter(|p| *p != Program::ExecFailed).collect();
+    let expected = [
+        Program::Exec,
+        Program::Fork,
+        Program::Exit,
+        Program::CgroupMkdir,
+        Program::CgroupRelease,
+        Program::CgroupRename,
+    ];
     assert_eq!(programs_of(&plan), expected);
+    assert!(plan.fallback.is_none());
 }
 
 #[test]
@@ -59,20 +80,142 @@ fn failed_execs_are_watched_only_if_wanted() {
 
 #[test]
 fn an_optional_sensor_that_is_missing_says_so_and_stops_nothing() {
-    for (tracepoint, program) in [
-        ("sys_exit", Program::ExecFailed),
-        ("cgroup_mkdir", Program::CgroupMkdir),
-        ("cgroup_rename", Program::CgroupRename),
-    ] {
-        let plan = planned(&host_with(without(tracepoint)), Kind::ALL);
+    for (tracepoint, kind) in
+        [("sys_exit", Kind::ExecFailed), ("cgroup_mkdir", Kind::Cgroup), ("cgroup_rename", Kind::Cgroup)]
+    {
+        let plan = planned(&host_with(without(tracepoint)), PROCESS);
         for planned in &plan.programs {
-            assert_eq!(planned.missing.is_some(), planned.program == program, "{planned:?}");
+            let expected = format!("this kernel has no tracepoint {tracepoint}");
+            let missing = planned.kinds.contains(&kind).then_some(expected);
+            assert_eq!(planned.missing, missing, "{planned:?}");
         }
-        let reason = plan.programs.iter().find_map(|p| p.missing.clone()).unwrap();
-        assert_eq!(reason, format!("this kernel has no tracepoint {tracepoint}"));
     }
     let plan = planned(&host_with(without("task")), Kind::ALL);
     assert!(plan.snapshot.missing.unwrap().contains("/proc is read instead"));
+}
+
+const PROCESS: &[Kind] = &[Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit, Kind::Cgroup];
+
+/// Every answer that a host may give about hooks, with every way to force them, for every sensor: its first rung that
+/// all agree on is taken, and what stands above it is explained; or it is missing, with the reason for each rung.
+#[test]
+fn the_best_rung_that_can_be_had_is_taken_and_the_others_have_reasons() {
+    let no = || Err("no trampolines here".to_owned());
+    let answers: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
+    for (trampolines, sys_exit) in answers {
+        for hooks in [Hooks::Auto, Hooks::Trampoline, Hooks::Syscall] {
+            let facts = host_with(|facts| {
+                facts.trampolines = if trampolines { Ok(()) } else { no() };
+                if !sys_exit {
+                    without("sys_exit")(facts);
+                }
+            });
+            let config = Config { hooks, ..config(Kind::ALL) };
+            let plan = plan(&facts, &config).unwrap();
+            for sensor in sensors() {
+                let can = |entry: &Entry| match entry.attach {
+                    Attach::Trampoline(..) => trampolines && hooks != Hooks::Syscall,
+                    Attach::Calls(..) => sys_exit && hooks != Hooks::Trampoline,
+                    _ => true,
+                };
+                // Programs of sensors that report the same kinds cannot be told apart here.
+                if sensors().filter(|other| other.kinds == sensor.kinds).count() > 1 {
+                    continue;
+                }
+                let at = sensor.rungs.iter().position(|rung| rung.entries.iter().all(can));
+                let own: Vec<_> = plan.programs.iter().filter(|p| p.kinds == sensor.kinds).collect();
+                match at {
+                    Some(at) => {
+                        let level = sensor.rungs[at].level;
+                        assert!(levels(&plan, sensor).contains(&level));
+                        let mut own = own.iter().filter(|p| p.level == level);
+                        assert!(own.any(|p| p.missing.is_none() && (p.remark.is_some() || at == 0)));
+                    }
+                    None => {
+                        let reasons = own[0].missing.as_ref().unwrap().split("; ").count();
+                        assert_eq!(reasons, sensor.rungs.len(), "{:?}", own[0].missing);
+                    }
+                }
+                for planned in own {
+                    let text = planned.missing.iter().chain(&planned.remark).cloned().collect::<String>();
+                    let above = at.unwrap_or(sensor.rungs.len());
+                    let skipped = sensor.rungs[..above].iter();
+                    if hooks != Hooks::Trampoline
+                        && skipped.map(|rung| rung.level).any(|l| l == Level::Trampoline)
+                    {
+                        let expected = if hooks == Hooks::Syscall {
+                            "hooks = \"syscall\""
+                        } else {
+                            "no trampolines here"
+                        };
+                        assert!(text.contains(expected), "{text}");
+                    }
+                }
+            }
+            let has_dispatcher = programs_of(&plan).contains(&Program::SysExit);
+            let is_called =
+                plan.programs.iter().any(|p| matches!(p.attach, Attach::Calls(..)) && p.missing.is_none());
+            assert_eq!(has_dispatcher, is_called);
+        }
+    }
+}
+
+#[test]
+fn a_plan_with_trampolines_has_one_without() {
+    let config = config(&[Kind::FileOpen, Kind::Credentials]);
+    let plan = plan(&host(), &config).unwrap();
+    assert!(plan.has_trampolines());
+    let fallback = plan.fallback.unwrap();
+    assert!(!fallback.has_trampolines() && fallback.fallback.is_none());
+    let open = fallback.programs.iter().find(|p| p.kinds.contains(&Kind::FileOpen)).unwrap();
+    assert_eq!((open.level, open.missing.is_none()), (Level::Syscall, true));
+    assert!(open.remark.as_ref().unwrap().contains("refused to load"));
+    let forced =
+        super::plan(&host(), &Config { hooks: Hooks::Trampoline, ..config }).unwrap().fallback.unwrap();
+    let open = forced.programs.iter().find(|p| p.kinds.contains(&Kind::FileOpen)).unwrap();
+    let missing = open.missing.as_ref().unwrap();
+    assert!(missing.contains("refused to load") && missing.contains("hooks = \"trampoline\""), "{missing}");
+}
+
+#[test]
+fn a_function_that_is_gone_or_has_changed_is_no_target() {
+    let reason = |change: fn(&mut BTreeMap<String, u32>)| {
+        let facts = host_with(|facts| change(&mut facts.btf.as_mut().unwrap().functions));
+        let plan = planned(&facts, &[Kind::FileDelete, Kind::FileLink]);
+        let of = |kind| plan.programs.iter().find(|p| p.kinds.contains(&kind)).unwrap().clone();
+        // The other sensor does not mind.
+        assert_eq!((of(Kind::FileLink).level, of(Kind::FileLink).missing), (Level::Trampoline, None));
+        let delete = of(Kind::FileDelete);
+        delete.missing.or(delete.remark).unwrap()
+    };
+    let gone = reason(|functions| assert!(functions.remove("vfs_unlink").is_some()));
+    assert!(gone.contains("this kernel has no function vfs_unlink() that"), "{gone}");
+    let changed = reason(|functions| assert!(functions.insert("vfs_unlink".into(), 7).is_some()));
+    assert!(changed.contains("vfs_unlink() takes 7 arguments"), "{changed}");
+}
+
+#[test]
+fn trampolines_are_tried_only_where_they_may_be_used() {
+    let wants = |hooks, kinds| wants_trampolines(&Config { hooks, ..config(kinds) });
+    assert!(wants(Hooks::Auto, &[Kind::FileOpen]) && wants(Hooks::Trampoline, &[Kind::FileOpen]));
+    assert!(!wants(Hooks::Syscall, &[Kind::FileOpen]));
+    assert!(!wants(Hooks::Auto, &[Kind::Exec]) && !wants(Hooks::Auto, &[]));
+}
+
+#[test]
+fn every_trampoline_goes_on_a_function_that_is_looked_for() {
+    let mut looked_for = Vec::new();
+    for entry in sensors().flat_map(|s| s.rungs).flat_map(|rung| rung.entries) {
+        if let Attach::Trampoline(function, arguments) = entry.attach {
+            assert!(btf::TARGETS.contains(&function), "{function}");
+            assert!(entry.hook.ends_with(&format!("/{function}")), "{}", entry.hook);
+            assert!(arguments.is_sorted() && !arguments.is_empty());
+            looked_for.push(function);
+        }
+    }
+    for target in btf::TARGETS {
+        assert!(looked_for.contains(target), "{target} is used by nobody");
+    }
 }
 
 #[test]
@@ -81,6 +224,7 @@ fn without_loops_the_bounded_twins_are_loaded() {
     assert!(!plan.deep_paths);
     let symbols: Vec<_> = plan.programs.iter().map(|p| p.symbol).collect();
     assert_eq!(symbols[..4], ["se_exec_bnd", "se_failed_bnd", "se_fork", "se_exit"]);
+    assert!(symbols.contains(&"se_t_open_bnd") && symbols.contains(&"se_t_open_in"));
     assert_eq!(plan.snapshot.symbol, "se_snap_bnd");
     for planned in &plan.programs {
         assert_eq!(planned.remark.is_some(), planned.symbol.ends_with("_bnd"), "{planned:?}");
@@ -244,14 +388,12 @@ fn what_is_unknown_is_no_obstacle() {
 }
 
 #[test]
-fn the_table_covers_every_program_and_kind_once() {
-    let programs: Vec<_> = SENSORS.iter().map(|s| s.program).collect();
-    assert_eq!(programs, Program::ALL);
-    for kind in Kind::ALL {
-        let has_sensor = SENSORS.iter().any(|s| s.kinds.contains(kind));
-        assert_eq!(has_sensor, *kind != Kind::Snapshot, "{kind}");
+fn the_table_covers_every_program() {
+    let entries = || sensors().flat_map(|s| s.rungs).flat_map(|r| r.entries);
+    for program in Program::ALL.iter().filter(|program| **program != Program::SysExit) {
+        assert!(entries().any(|entry| entry.program == *program), "{}", program.name());
     }
-    for sensor in SENSORS {
-        assert!(sensor.hook.starts_with("tp_btf/"), "{}", sensor.hook);
+    for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Snapshot) {
+        assert!(sensors().any(|sensor| sensor.kinds.contains(kind)), "{kind}");
     }
 }

@@ -4,15 +4,20 @@
 //! fails: what cannot be told is a [`Fact`] with the reason. Nothing is loaded, attached or changed, and nothing
 //! needs a privilege, so that anyone can ask what is missing.
 //!
+//! One thing cannot be read anywhere: whether trampolines work. [`Facts::try_trampolines`] finds out by attaching one
+//! that does nothing, for whoever is about to plan with them.
+//!
 //! - [`btf`]: the kernel's description of its own types, where tracepoints and helpers are listed
 //! - [`process`]: capabilities, namespaces and limits of this process, and whether it may call bpf() at all
 //! - [`host`]: release, lockdown, security modules, mounts and switches
+//! - [`trial`]: the trampoline that does nothing
 //!
 //! All but the call of bpf() and the machine's name comes from files, below roots that tests can move.
 
 pub mod btf;
 pub mod host;
 pub mod process;
+mod trial;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -70,6 +75,10 @@ pub struct Facts {
     pub memlock: Fact<Memlock>,
     /// What the kernel keeps even from root.
     pub lockdown: Lockdown,
+    /// Whether trampolines on kernel functions can be loaded and attached, once it was tried.
+    pub trampolines: Fact<()>,
+    /// Whether programs on hooks of the security modules can be loaded and are called, once it was tried.
+    pub bpf_lsm: Fact<()>,
     /// Active security modules, in order.
     pub security_modules: Fact<Vec<String>>,
     /// Where the cgroup v2 hierarchy is mounted, as mountinfo spells it.
@@ -101,11 +110,25 @@ pub fn probe(roots: &Roots) -> Facts {
         seccomp_filter: status.seccomp_filter(),
         memlock: process::memlock(roots),
         lockdown: host::lockdown(roots),
+        trampolines: Err(NOT_TRIED.to_owned()),
+        bpf_lsm: Err(NOT_TRIED.to_owned()),
         security_modules: host::security_modules(roots),
         cgroup2: mount("cgroup2"),
         tracefs: mount("tracefs"),
         unprivileged_bpf_disabled: host::switch(roots, "kernel/unprivileged_bpf_disabled"),
         jit: host::switch(roots, "net/core/bpf_jit_enable"),
+    }
+}
+
+/// What stands for a trial that was not made.
+const NOT_TRIED: &str = "whether trampolines work was not tried";
+
+impl Facts {
+    /// Finds out whether trampolines work, by attaching one that does nothing and taking it off again. Needs the
+    /// privileges of the agent, without which the answer is the kernel's refusal.
+    pub fn try_trampolines(&mut self) {
+        self.trampolines = trial::trampolines();
+        self.bpf_lsm = self.trampolines.clone().and_then(|()| trial::lsm(&self.security_modules));
     }
 }
 
@@ -136,6 +159,7 @@ mod tests {
         assert_eq!(facts.lockdown, Lockdown::Off);
         assert!(facts.capabilities.unwrap_err().contains("proc/self/status"));
         assert!(facts.cgroup2.unwrap_err().contains("proc/self/mountinfo"));
+        assert!(facts.trampolines.is_err() && facts.bpf_lsm.is_err());
         assert!(facts.memlock.is_err() && facts.jit.is_err() && facts.host_pid_namespace.is_err());
     }
 

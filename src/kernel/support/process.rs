@@ -14,6 +14,8 @@ use super::{Fact, Roots, read};
 pub enum Capability {
     /// Reading files whatever their mode.
     DacReadSearch = 2,
+    /// Control group hooks of the network.
+    NetAdmin = 12,
     /// Looking into other users' processes.
     SysPtrace = 19,
     /// Nearly everything; stands in for `Bpf` and `Perfmon`.
@@ -31,6 +33,7 @@ impl Capability {
     pub const fn name(self) -> &'static str {
         match self {
             Capability::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::SysPtrace => "CAP_SYS_PTRACE",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
             Capability::SysResource => "CAP_SYS_RESOURCE",
@@ -131,7 +134,8 @@ fn limit(text: &str) -> Option<Option<u64>> {
 /// Calls bpf() with a command that does not exist. Whoever is let in is told EINVAL by the kernel proper; a filter
 /// of system calls or a security module answers otherwise, and so does a kernel before 6.4 without CAP_BPF.
 pub(super) fn bpf_call() -> Fact<()> {
-    const NO_COMMAND: libc::c_int = 0x7fff_ffff;
+    // From bit 16 on there are flags, the first (Linux 7) that says that two more arguments count.
+    const NO_COMMAND: libc::c_int = 0x7fff;
     // SAFETY: the attributes are empty, size 0, so the kernel reads nothing through the pointer, and there is no
     // command of this number that could do anything.
     let result = unsafe { libc::syscall(libc::SYS_bpf, NO_COMMAND, ptr::null::<u8>(), 0) };

@@ -128,3 +128,47 @@ proptest! {
         prop_assert!(text.columns() <= usize::from(width).max(NARROWEST), "{line:?}");
     }
 }
+
+#[test]
+fn every_class_has_a_word_of_its_own() {
+    let mut seen = std::collections::BTreeSet::new();
+    for kind in crate::event::Kind::ALL.iter().filter(|kind| !kind.is_internal()) {
+        let (_, word) = subject::word(kind.name());
+        assert!(word != "?" && word.len() <= WHAT && seen.insert(word), "{kind}: {word}");
+    }
+}
+
+#[test]
+fn files_peers_and_targets_stand_behind_the_program() {
+    let line = |event: &Value| shown(event, None);
+    let mut rename = event("file_rename");
+    rename["file"] = json!({"path": "/etc/ld.so.preload"});
+    rename["sentineledge"]["file"] = json!({"operation": "rename", "source_path": "/tmp/x"});
+    rename["sentineledge"]["via_io_uring"] = json!(true);
+    assert_eq!(
+        line(&rename),
+        "04:15:07.123 ren  alice           1234  /usr/bin/curl  /tmp/x → /etc/ld.so.preload rename via io_uring  \
+         bash‹sshd‹systemd"
+    );
+    let mut open = event("file_open");
+    open["file"] = json!({"path": "/var/log/a"});
+    open["sentineledge"]["merged"] = json!({"count": 41});
+    assert!(line(&open).contains("  /var/log/a and 41 more  "), "{}", line(&open));
+    let mut connect = event("net_connect");
+    connect["source"] = json!({"ip": "10.0.0.5", "port": 40112});
+    connect["destination"] = json!({"ip": "2001:db8::1", "port": 443});
+    connect["network"] = json!({"transport": "tcp"});
+    connect["error"] = json!({"code": "ECONNREFUSED", "message": "Connection refused"});
+    assert!(
+        line(&connect).contains("10.0.0.5:40112 → [2001:db8::1]:443 tcp  ECONNREFUSED"),
+        "{}",
+        line(&connect)
+    );
+    let mut question = event("net_dns");
+    question["dns"] = json!({"question": {"name": "example.org", "type": "A"}, "resolved_ip": ["192.0.2.1"]});
+    assert!(line(&question).contains("  example.org A 192.0.2.1"), "{}", line(&question));
+    let mut ptrace = event("ptrace");
+    ptrace["sentineledge"]["target"] = json!({"pid": 77, "name": "sshd"});
+    ptrace["sentineledge"]["ptrace"] = json!({"request": "PTRACE_ATTACH", "address": 0});
+    assert!(line(&ptrace).contains("→ sshd 77 address=0 request=PTRACE_ATTACH"), "{}", line(&ptrace));
+}

@@ -20,6 +20,14 @@ pub(super) struct View<'a> {
     #[serde(borrow)]
     pub(super) file: Option<FilePart<'a>>,
     #[serde(borrow)]
+    pub(super) source: Option<EndpointPart<'a>>,
+    #[serde(borrow)]
+    pub(super) destination: Option<EndpointPart<'a>>,
+    #[serde(borrow)]
+    pub(super) network: Option<NetworkPart<'a>>,
+    #[serde(borrow)]
+    pub(super) dns: Option<DnsPart<'a>>,
+    #[serde(borrow)]
     pub(super) error: Option<ErrorPart<'a>>,
     #[serde(borrow)]
     pub(super) user: Option<UserPart<'a>>,
@@ -65,6 +73,41 @@ pub(super) struct ProcessPart<'a> {
 pub(super) struct FilePart<'a> {
     #[serde(borrow)]
     pub(super) path: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) mode: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct EndpointPart<'a> {
+    #[serde(borrow)]
+    pub(super) ip: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) address: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) domain: Option<Text<'a>>,
+    pub(super) port: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NetworkPart<'a> {
+    #[serde(borrow)]
+    pub(super) transport: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DnsPart<'a> {
+    #[serde(borrow)]
+    pub(super) question: Option<QuestionPart<'a>>,
+    #[serde(borrow, default)]
+    pub(super) resolved_ip: Vec<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct QuestionPart<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    pub(super) record_type: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,6 +190,31 @@ pub(super) struct Own<'a> {
     #[serde(borrow)]
     pub(super) loss: Option<LossPart<'a>>,
     pub(super) tail: Option<TailPart>,
+    #[serde(borrow)]
+    pub(super) file: Option<OwnFilePart<'a>>,
+    #[serde(borrow)]
+    pub(super) target: Option<ProcessPart<'a>>,
+    pub(super) merged: Option<MergedPart>,
+    #[serde(default)]
+    pub(super) via_io_uring: bool,
+    #[serde(default)]
+    pub(super) argument_swap: bool,
+    /// Among others the object of the class.
+    #[serde(flatten, borrow)]
+    pub(super) rest: BTreeMap<Text<'a>, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OwnFilePart<'a> {
+    #[serde(borrow)]
+    pub(super) operation: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) source_path: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MergedPart {
+    pub(super) count: u64,
 }
 
 #[derive(Debug, Deserialize)]

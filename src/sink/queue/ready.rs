@@ -25,6 +25,7 @@ pub(in crate::sink) enum Item {
 
 /// What came under an index.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "losses are rare, and there are few slots")]
 pub(super) enum Slot {
     Batch(Arc<Batch>),
     Lost(Option<Loss>),

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Numbers of system calls, the same on every architecture. Part of abi.h, whose rules hold. */
+#ifndef SE_ABI_CALLS_H
+#define SE_ABI_CALLS_H
+
+/*
+ * System calls that some sensor may want, numbered alike on every architecture; the kernel's numbers for
+ * 64-bit and 32-bit callers are in src/kernel/plan/calls.rs. More than one may mean the same.
+ */
+/* clang-format off */
+#define SE_CALLS(X) \
+	X(EXECVE, 1) \
+	X(EXECVEAT, 2) \
+	X(OPEN, 3) \
+	X(OPENAT, 4) \
+	X(OPENAT2, 5) \
+	X(CREAT, 6) \
+	X(OPEN_BY_HANDLE_AT, 7) \
+	X(CLOSE, 8) \
+	X(RENAME, 9) \
+	X(RENAMEAT, 10) \
+	X(RENAMEAT2, 11) \
+	X(UNLINK, 12) \
+	X(UNLINKAT, 13) \
+	X(RMDIR, 14) \
+	X(LINK, 15) \
+	X(LINKAT, 16) \
+	X(SYMLINK, 17) \
+	X(SYMLINKAT, 18) \
+	X(MKDIR, 19) \
+	X(MKDIRAT, 20) \
+	X(MKNOD, 21) \
+	X(MKNODAT, 22) \
+	X(CHMOD, 23) \
+	X(FCHMOD, 24) \
+	X(FCHMODAT, 25) \
+	X(FCHMODAT2, 26) \
+	X(CHOWN, 27) \
+	X(FCHOWN, 28) \
+	X(LCHOWN, 29) \
+	X(FCHOWNAT, 30) \
+	X(CHOWN32, 31) \
+	X(FCHOWN32, 32) \
+	X(LCHOWN32, 33) \
+	X(SETXATTR, 34) \
+	X(LSETXATTR, 35) \
+	X(FSETXATTR, 36) \
+	X(SETXATTRAT, 37) \
+	X(REMOVEXATTR, 38) \
+	X(LREMOVEXATTR, 39) \
+	X(FREMOVEXATTR, 40) \
+	X(REMOVEXATTRAT, 41) \
+	X(TRUNCATE, 42) \
+	X(FTRUNCATE, 43) \
+	X(TRUNCATE64, 44) \
+	X(FTRUNCATE64, 45) \
+	X(UTIME, 46) \
+	X(UTIMES, 47) \
+	X(FUTIMESAT, 48) \
+	X(UTIMENSAT, 49) \
+	X(UTIMENSAT_TIME64, 50) \
+	X(MOUNT, 51) \
+	X(UMOUNT2, 52) \
+	X(UMOUNT, 53) \
+	X(PIVOT_ROOT, 54) \
+	X(CHROOT, 55) \
+	X(MOVE_MOUNT, 56) \
+	X(FSMOUNT, 57) \
+	X(MOUNT_SETATTR, 58) \
+	X(SOCKET, 59) \
+	X(CONNECT, 60) \
+	X(ACCEPT, 61) \
+	X(ACCEPT4, 62) \
+	X(BIND, 63) \
+	X(LISTEN, 64) \
+	X(SENDTO, 65) \
+	X(SENDMSG, 66) \
+	X(SENDMMSG, 67) \
+	X(SOCKETCALL, 68) \
+	X(SETUID, 69) \
+	X(SETGID, 70) \
+	X(SETREUID, 71) \
+	X(SETREGID, 72) \
+	X(SETRESUID, 73) \
+	X(SETRESGID, 74) \
+	X(SETFSUID, 75) \
+	X(SETFSGID, 76) \
+	X(SETGROUPS, 77) \
+	X(CAPSET, 78) \
+	X(SETUID32, 79) \
+	X(SETGID32, 80) \
+	X(SETREUID32, 81) \
+	X(SETREGID32, 82) \
+	X(SETRESUID32, 83) \
+	X(SETRESGID32, 84) \
+	X(SETFSUID32, 85) \
+	X(SETFSGID32, 86) \
+	X(SETGROUPS32, 87) \
+	X(PTRACE, 88) \
+	X(PROCESS_VM_READV, 89) \
+	X(PROCESS_VM_WRITEV, 90) \
+	X(PIDFD_GETFD, 91) \
+	X(INIT_MODULE, 92) \
+	X(FINIT_MODULE, 93) \
+	X(DELETE_MODULE, 94) \
+	X(KEXEC_LOAD, 95) \
+	X(KEXEC_FILE_LOAD, 96) \
+	X(BPF, 97) \
+	X(PERF_EVENT_OPEN, 98) \
+	X(REBOOT, 99) \
+	X(SWAPON, 100) \
+	X(SWAPOFF, 101) \
+	X(USERFAULTFD, 102) \
+	X(MEMFD_CREATE, 103) \
+	X(MEMFD_SECRET, 104) \
+	X(MMAP, 105) \
+	X(MMAP2, 106) \
+	X(MPROTECT, 107) \
+	X(PKEY_MPROTECT, 108) \
+	X(UNSHARE, 109) \
+	X(SETNS, 110) \
+	X(IO_URING_SETUP, 111) \
+	X(IO_URING_ENTER, 112) \
+	X(KILL, 113) \
+	X(TKILL, 114) \
+	X(TGKILL, 115) \
+	X(RT_SIGQUEUEINFO, 116) \
+	X(RT_TGSIGQUEUEINFO, 117) \
+	X(PIDFD_SEND_SIGNAL, 118) \
+	X(PRCTL, 119) \
+	X(ADD_KEY, 120) \
+	X(REQUEST_KEY, 121) \
+	X(KEYCTL, 122) \
+	X(SETHOSTNAME, 123) \
+	X(SETDOMAINNAME, 124) \
+	X(SETTIMEOFDAY, 125) \
+	X(CLOCK_SETTIME, 126) \
+	X(CLOCK_SETTIME64, 127) \
+	X(ADJTIMEX, 128) \
+	X(CLOCK_ADJTIME, 129) \
+	X(CLOCK_ADJTIME64, 130) \
+	X(STIME, 131)
+
+enum se_call {
+	SE_CALL_NONE = 0,
+#define X(name, number) SE_CALL_##name = number,
+	SE_CALLS(X)
+#undef X
+	SE_CALL_MAX = 132,
+};
+/* clang-format on */
+
+#endif

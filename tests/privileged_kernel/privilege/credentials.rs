@@ -1,0 +1,71 @@
+//! Changes of users, groups and capabilities.
+
+use nix::libc;
+use sentinel_edge::event::{Body, Credentials, Hook, Kind};
+
+use super::{Case, call, must};
+
+const NONE: u32 = u32::MAX;
+
+fn did(case: &Case, pid: u32) -> Vec<Credentials<'_>> {
+    let all = case.rig.events().filter_map(|event| match event.body {
+        Body::Credentials(event) if event.task.pid == pid => Some(*event),
+        _ => None,
+    });
+    all.collect()
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn credentials_are_told_with_what_they_became_and_why_they_did_not() {
+    let Some(mut case) = Case::of(Kind::Credentials) else { return };
+    let pid = case.play(|| {
+        let groups: [u32; 3] = [10, 20, 30];
+        must(libc::SYS_setgroups, [3, groups.as_ptr().expose_provenance()]);
+        must(libc::SYS_setresgid, [12, 13, 14]);
+        // What it has already: file servers do this all day.
+        must(libc::SYS_setfsuid, [0]);
+        must(libc::SYS_setresuid, [1001, 1002, 1003]);
+        assert_eq!(call(libc::SYS_setuid, [0]), -1);
+        must(libc::SYS_setreuid, [usize::MAX, 1001]);
+    });
+    let events = did(&case, pid);
+    let told: Vec<_> = events.iter().map(|e| (e.errno, e.asked)).collect();
+    assert_eq!(
+        told,
+        [
+            (0, [3, NONE, NONE, NONE]),
+            (0, [12, 13, 14, NONE]),
+            (0, [1001, 1002, 1003, NONE]),
+            (1, [0, NONE, NONE, NONE]),
+            (0, [NONE, 1001, NONE, NONE]),
+        ]
+    );
+    assert!(events.iter().all(|e| e.origin.hook == Hook::SysExit && !e.task.brief), "{events:#?}");
+    let task = &events[1].task;
+    assert_eq!((task.gid, task.egid, task.sgid, task.fsgid), (12, 13, 14, 13));
+    let task = &events[2].task;
+    assert_eq!((task.uid, task.euid, task.suid, task.fsuid), (1001, 1002, 1003, 1002));
+    assert_eq!((task.cap_effective, task.cap_permitted), (0, 0));
+    assert_eq!((events[4].task.euid, events[4].task.suid), (1001, 1003));
+    case.pass();
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn capset_is_told_with_the_sets_that_are_left() {
+    let Some(mut case) = Case::of(Kind::Credentials) else { return };
+    // Version 3 of the header, and two words of each set.
+    let capset = |low: u32| {
+        let (header, data) = ([0x2008_0522_u32, 0], [low, low, 0, 0, 0, 0]);
+        call(libc::SYS_capset, [header.as_ptr().expose_provenance(), data.as_ptr().expose_provenance()])
+    };
+    let pid = case.play(|| {
+        assert_eq!(capset(1 << 7), 0);
+        assert_eq!(capset(1 << 21), -1);
+    });
+    let events = did(&case, pid);
+    assert_eq!((events[0].errno, events[0].task.cap_effective, events[0].task.cap_permitted), (0, 128, 128));
+    assert_eq!((events[1].errno, events[1].task.cap_effective), (1, 128));
+    case.pass();
+}
