@@ -6,12 +6,14 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 scripts := packaging/scripts
 # Arguments for the agent: make run ARGS="--log-level debug"
 ARGS ?=
+# One kernel of tests/vm/kernels: make test-vm KERNEL=6.1
+KERNEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint bench docs clean
+.PHONY: help build run test test-vm lint bench docs clean
 
 help: ## This list
-	@awk -F ': .*## ' '/^[a-z]+: .*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## The release binary, target/release/sentinel-edge
 	@$(scripts)/bootstrap.sh build
@@ -22,8 +24,13 @@ run: build ## Build, then run the agent here and show events as they happen (Ctr
 
 test: ## Lint and every test that this machine can run; as root also those that load BPF
 	@$(scripts)/bootstrap.sh build lint test
+	@$(scripts)/bootstrap.sh vm || echo "without these packages the tests on other kernels will be skipped"
 	@$(scripts)/lint.sh
 	@$(scripts)/test.sh
+
+test-vm: ## The tests that load BPF on Debian's kernels in QEMU, all or KERNEL=6.1; writes docs/kernels.md
+	@$(scripts)/bootstrap.sh build vm
+	@$(scripts)/test-vm.sh $(KERNEL)
 
 lint: ## rustfmt, clippy, clang-format, shellcheck
 	@$(scripts)/bootstrap.sh build lint

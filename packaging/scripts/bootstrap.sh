@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a purpose needs and this machine lacks: bootstrap.sh PURPOSE...
 #
-# Purposes: build, lint, test, bench. Says what it installs and why, asks for root only when something is missing,
+# Purposes: build, lint, test, vm, bench. Says what it installs and why, asks for root only when something is missing,
 # and ends at once when nothing is. Knows apt (Debian, Ubuntu) and dnf (Fedora, RHEL and relatives). No service
 # that comes with a package is started.
 set -euo pipefail
@@ -11,8 +11,10 @@ cd "$(dirname "$0")/../.."
 #   command NAME     on the PATH
 #   header NAME      the C compiler finds it
 #   library NAME     the linker finds it
+#   static NAME      on the PATH, and needs no shared library
+#   keyring NAME     in /usr/share/keyrings
 # A dnf name with a question mark may be missing from the enabled repositories: the agent is then linked
-# dynamically, and the build says so.
+# dynamically, and the build says so. A dash stands for what such a system does not have.
 table='
 build | command cc                  | gcc               | gcc                            | links the agent, compiles the bundled libbpf
 build | command clang               | clang             | clang                          | compiles the eBPF programs
@@ -33,6 +35,12 @@ lint  | command cargo-clippy        | rust-clippy       | clippy                
 test  | command systemd-analyze     | systemd           | systemd                        | verifies the unit file
 test  | command curl                | curl              | curl                           | asks /health as a person would
 test  | command promtool            | :promtool         | /usr/bin/promtool ?            | checks the form of /metrics
+vm    | command qemu-system-x86_64  | qemu-system-x86   | qemu-system-x86-core           | runs other kernels
+vm    | static busybox              | busybox-static    | busybox                        | all that a guest has beside the tests
+vm    | command cpio                | cpio              | cpio                           | packs what a guest starts with
+vm    | command modprobe            | kmod              | kmod                           | finds the modules that a guest loads
+vm    | command xz                  | xz-utils          | xz                             | unpacks them
+vm    | keyring debian-archive-keyring.gpg | debian-archive-keyring | -          | checks the kernels
 bench | command auditctl            | auditd            | audit                          | compared with in the benchmarks
 bench | command bpftrace            | bpftrace          | bpftrace                       | compared with in the benchmarks
 '
@@ -58,6 +66,10 @@ is_there() {
 	# systemd-analyze and auditctl may live where only root's PATH looks.
 	command) PATH="$PWD/target/tools:$PATH:/usr/sbin:/sbin" command -v "$name" >/dev/null ;;
 	header) command -v cc >/dev/null && echo "#include <$name>" | cc -E -x c - >/dev/null 2>&1 ;;
+	static)
+		command -v "$name" >/dev/null && ! readelf -lW "$(command -v "$name")" 2>/dev/null | grep -q INTERP
+		;;
+	keyring) [ -r "/usr/share/keyrings/$name" ] ;;
 	# The compiler answers with a path if it knows the file, else with the bare name.
 	library) command -v cc >/dev/null && [ "$(cc -print-file-name="$name")" != "$name" ] ;;
 	*) die "the table names an unknown kind of check: $how" ;;
@@ -168,7 +180,7 @@ add_rust_components() {
 }
 
 main() {
-	[ $# -gt 0 ] || die "usage: bootstrap.sh build|lint|test|bench ..."
+	[ $# -gt 0 ] || die "usage: bootstrap.sh build|lint|test|vm|bench ..."
 	local purposes=" $* " purpose probe apt dnf why how name package
 	local -a missing=() reasons=()
 	check_rust
@@ -188,6 +200,7 @@ main() {
 		dnf) package=$(trim "$dnf") ;;
 		none) package=$name ;;
 		esac
+		[ "$package" != - ] || continue
 		[[ " ${missing[*]} " == *" $package "* ]] || {
 			missing+=("$package")
 			reasons+=("$package: $(trim "$why")")

@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# How this machine links a program that needs no shared library; read by scripts that build, not run by itself.
+#
+# Sets
+#   out       cargo's target directory
+#   target    the triple of this machine; with it as --target the flags stay away from build scripts and macros
+#   static    yes, or no if the libraries that are installed cannot be linked statically
+#   flags     what RUSTFLAGS is to be
+#   features  further arguments of cargo
+# and exports what libbpf-sys and the linker have to know.
+# shellcheck disable=SC2034  # the reader uses them
+
+out=${CARGO_TARGET_DIR:-target}
+target=$(rustc -vV | sed -n 's/^host: //p')
+
+# The path of a library that the linker knows; fails if it knows none.
+library() {
+	local path
+	path=$(cc -print-file-name="$1")
+	[ "$path" != "$1" ] && realpath "$path"
+}
+
+# links LIBRARY...: a static program that opens an ELF file can be linked with these. Trying is the only way to know:
+# libelf.a of elfutils 0.189 and later may want zstd, and that of 0.192 (Debian 13) lacks functions of its own.
+links() {
+	local program status=0
+	program=$(mktemp)
+	cc -static-pie -o "$program" -x c - "$@" 2>/dev/null <<-'C' || status=$?
+		#include <libelf.h>
+		int main(void)
+		{
+			elf_version(EV_CURRENT);
+			Elf *elf = elf_begin(0, ELF_C_READ, 0);
+			return elf_strptr(elf, 1, 0) == 0 || elf_end(elf);
+		}
+	C
+	rm -f "$program"
+	return "$status"
+}
+
+flags=${RUSTFLAGS:-}
+features=()
+libelf=$(library libelf.a) || libelf=
+if [[ $target != *-linux-gnu ]] || [ -z "$libelf" ]; then
+	static=no
+elif links -lelf -lz; then
+	static=yes
+elif links -lelf -lz -lzstd; then
+	static=yes
+	# libbpf-sys does not know of it. A linker of our own also reaches the build scripts, where libelf is static
+	# too; the archive is named since rustc leaves the linker in a mode that prefers shared libraries.
+	mkdir -p "$out/tools"
+	printf '#!/bin/sh\nexec cc "$@" -l:libzstd.a\n' >"$out/tools/cc-zstd"
+	chmod +x "$out/tools/cc-zstd"
+	variable=${target//-/_}
+	export "CARGO_TARGET_${variable^^}_LINKER=$(realpath "$out/tools/cc-zstd")"
+else
+	static=no
+fi
+if [ "$static" = yes ]; then
+	flags="${flags:+$flags }-C target-feature=+crt-static"
+	features=(--features static)
+	# rustc looks for static libraries only where it is told to, which excludes Debian's multiarch directory.
+	LIBBPF_SYS_LIBRARY_PATH=$(dirname "$libelf")
+	export LIBBPF_SYS_LIBRARY_PATH
+fi

@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# Runs the privileged suites on other kernels, in QEMU: test-vm.sh [--short] [KERNEL]...
+#
+# KERNEL is a name of the table tests/vm/kernels; without one, all of them. Each kernel is booted twice, with BPF among
+# its security modules and without, and each guest runs every test on trampolines and on the system call dispatcher.
+# With --short each of the two ways of hooking runs once: trampolines where security modules may be BPF programs, the
+# dispatcher where they may not, and of the tests those that the list tests/vm/short names. tests/vm/README.md tells
+# more.
+#
+# Leaves target/vm/results/KERNEL.tsv and, if all kernels ran in full, docs/kernels.md. Ends with 77 if nothing failed
+# but something could not run here, whose reason is the last line.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# The test targets that run in guests.
+suites=(privileged_kernel)
+# What distributions enable beside BPF, in their order. Names that a kernel does not know are ignored.
+modules=landlock,lockdown,yama,integrity,apparmor
+# Seconds that a guest gets for itself and for each test: ten times what an idle machine takes.
+boot_limit=120 test_limit=15
+
+short=no
+if [ "${1:-}" = --short ]; then
+	short=yes
+	shift
+fi
+mapfile -t all < <(sed -n 's/^\([^# ]\+\) .*/\1/p' tests/vm/kernels)
+kernels=("$@")
+[ $# -gt 0 ] || kernels=("${all[@]}")
+
+unavailable() {
+	echo "test-vm: $*"
+	exit 77
+}
+
+[ "$(uname -m)" = x86_64 ] || unavailable "guests are x86_64, and so must be the machine that builds their tests"
+for tool in qemu-system-x86_64 busybox cpio modprobe xz; do
+	PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || unavailable "needs $tool"
+done
+! readelf -lW "$(command -v busybox)" | grep -q INTERP || unavailable "needs a busybox that is linked statically"
+# shellcheck source=packaging/scripts/static.sh
+. packaging/scripts/static.sh
+[ "$static" = yes ] || unavailable "no static program can be linked with the libelf, zlib and libc installed here"
+
+vm=$PWD/$out/vm
+[[ $out != /* ]] || vm=$out/vm
+results=$vm/results
+mkdir -p "$results"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# First the kernels: without them nothing has to be built.
+declare -A directory=()
+declare -a skipped=()
+for kernel in "${kernels[@]}"; do
+	status=0
+	directory[$kernel]=$(tests/vm/fetch.sh "$kernel" 2>"$work/why") || status=$?
+	case $status in
+	0) ;;
+	77) skipped+=("$(tail -n 1 "$work/why")") ;;
+	*)
+		cat "$work/why" >&2
+		exit "$status"
+		;;
+	esac
+done
+[ ${#skipped[@]} -lt ${#kernels[@]} ] || unavailable "$(printf '%s; ' "${skipped[@]}" | sed 's/; $//')"
+
+# Optimised, since libbpf works long on a kernel's types in emulation, and in a directory of its own, since these flags
+# are nobody else's.
+echo "test-vm: building ${suites[*]}"
+RUSTFLAGS=$flags CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --quiet --no-run --locked --message-format=json-render-diagnostics \
+	--target "$target" --target-dir "$vm/build" "${features[@]}" "${suites[@]/#/--test=}" >"$work/artifacts"
+mkdir "$work/suites"
+sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/artifacts" | while read -r binary; do
+	suite=$(basename "$binary")
+	strip --strip-debug -o "$work/suites/${suite%-*}" "$binary"
+done
+pattern=.
+[ "$short" = no ] || pattern=$(grep -v '^#' tests/vm/short | paste -sd '|')
+tests=0
+for suite in "${suites[@]}"; do
+	count=$("$work/suites/$suite" --ignored --list --format terse | sed -n 's/: test$//p' | grep -cE "$pattern" || true)
+	[ "$count" -gt 0 ] || {
+		echo "test-vm: $suite has no privileged test" >&2
+		exit 1
+	}
+	tests=$((tests + count))
+done
+
+passed=0 failed=0 died=0 started=$SECONDS
+declare -a rows=()
+
+# guest KERNEL LSM HOOKS...: one boot; LSM is bpf or none. Adds lines to $work/tsv and a row to the summary.
+guest() {
+	local kernel=$1 lsm=$2 begun=$SECONDS status=0 release list=$modules limit last trouble='' hooks row good
+	shift 2
+	local report=$work/report console=$work/console
+	release=$(basename "${directory[$kernel]}")
+	[ "$lsm" = none ] || list=$modules,bpf
+	limit=$((boot_limit + test_limit * tests * $#))
+	SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$limit SENTINEL_VM_TESTS=$pattern \
+		tests/vm/boot.sh "${directory[$kernel]}" "$work/suites" "$report" "$console" "lsm=$list" \
+		>"$work/qemu" 2>&1 || status=$?
+
+	last=$(awk -F '\t' '$1 == "begin" { test = $4 " (" $2 ")" } END { print test }' "$report")
+	if [ "$status" = 124 ]; then
+		trouble="took longer than $limit s, lastly with ${last:-starting}"
+	elif [ "$status" != 0 ]; then
+		trouble="QEMU ended with $status: $(tail -n 1 "$work/qemu")"
+	elif ! grep -q '^fact' "$report"; then
+		trouble="died before the first test"
+	elif ! grep -qx end "$report"; then
+		trouble="died in $last"
+	elif [ "$(awk -F '\t' '$2 == "lsm" { print $3 ~ /(^|,)bpf(,|$)/ ? "bpf" : "none" }' "$report")" != "$lsm" ]; then
+		trouble="has the security modules $(awk -F '\t' '$2 == "lsm" { print $3 }' "$report")"
+	elif [ "$(grep -c '^test' "$report")" != $((tests * $#)) ]; then
+		trouble="ran $(grep -c '^test' "$report") tests and not $((tests * $#))"
+	fi
+
+	row=$(printf '%-28s %-5s' "$release" "$lsm")
+	for hooks in trampoline syscall; do
+		if [[ " $* " != *" $hooks "* ]]; then
+			row+=$(printf ' %14s' -)
+			continue
+		fi
+		good=$(awk -F '\t' -v h="$hooks" '$1 == "test" && $2 == h && $5 == "ok" { n++ } END { print n + 0 }' "$report")
+		row+=$(printf ' %14s' "$good of $tests")
+		passed=$((passed + good))
+	done
+	failed=$((failed + $(awk -F '\t' '$1 == "test" && $5 != "ok" { n++ } END { print n + 0 }' "$report")))
+	row+=$(printf ' %7d s' $((SECONDS - begun)))
+	rows+=("$row")
+	printf 'test-vm: %s\n' "$row"
+
+	awk -F '\t' '$1 == "output" { print "  | " $2 } $1 == "test" && $5 != "ok" { print $5 ": " $3 " " $4 " (" $2 ")" }' \
+		"$report"
+	if [ -n "$trouble" ]; then
+		died=$((died + 1))
+		echo "test-vm: the guest $release, security modules $lsm, $trouble"
+	fi
+	if [ -n "$trouble" ] || grep -q '^output' "$report"; then
+		echo "test-vm: the last lines of its kernel:"
+		tail -n 25 "$console" | tr -d '\r' | sed 's/^/  | /'
+	fi
+	awk -F '\t' -v OFS='\t' -v kernel="$kernel" -v release="$release" -v lsm="$lsm" '
+		$1 == "test" { print kernel, release, lsm, $2, "test", $3 "::" $4, "-", $5 }
+		$1 == "class" { print kernel, release, lsm, $2, "class", $3, $4, $5 }' "$report" >>"$work/tsv"
+}
+
+printf 'test-vm: %-28s %-5s %14s %14s %9s\n' kernel lsm trampoline syscall time
+for kernel in "${kernels[@]}"; do
+	[ -n "${directory[$kernel]}" ] || continue
+	: >"$work/tsv"
+	if [ "$short" = yes ]; then
+		guest "$kernel" bpf trampoline
+		guest "$kernel" none syscall
+	else
+		guest "$kernel" bpf trampoline syscall
+		guest "$kernel" none trampoline syscall
+	fi
+	mv "$work/tsv" "$results/$kernel.tsv"
+done
+
+if [ "$short" = no ] && [ "${kernels[*]}" = "${all[*]}" ] && [ ${#skipped[@]} = 0 ] && [ "$died" = 0 ]; then
+	tests/vm/document.sh "${all[@]/#/$results/}"
+	echo "test-vm: wrote docs/kernels.md"
+fi
+
+verdict=ok
+[ $((failed + died)) = 0 ] || verdict=FAILED
+# In the words of Rust's test harness, for whoever adds up.
+printf 'test result: %s. %d passed; %d failed; %d guests, %d died; %d s\n' "$verdict" "$passed" $((failed + died)) \
+	${#rows[@]} "$died" $((SECONDS - started))
+[ "$verdict" = ok ] || exit 1
+[ ${#skipped[@]} = 0 ] || unavailable "$(printf '%s; ' "${skipped[@]}" | sed 's/; $//')"
