@@ -13,13 +13,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::names::{DROPPED, NO_LOSS};
+use crate::settings::Settings;
 use crate::workload::Storm;
 use crate::{Result, host};
 
 /// How long a start may take before it counts as failed.
 const START_MAX: Duration = Duration::from_secs(30);
 /// A file that did not grow for this long has all that will come.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A running agent.
 pub struct Agent {
@@ -43,7 +45,7 @@ pub struct Account {
     /// Lines that are there twice.
     pub doubles: u64,
     /// Events lost, as /metrics says.
-    pub dropped: u64,
+    pub lost: u64,
     /// Size of all lines of the storm.
     pub bytes: u64,
 }
@@ -51,7 +53,7 @@ pub struct Account {
 impl Account {
     /// Each fork, exec and exit is there once, and the agent says that none was lost.
     pub fn is_complete(&self, count: u64) -> bool {
-        [self.execs, self.forks, self.exits] == [count; 3] && self.doubles == 0 && self.dropped == 0
+        [self.execs, self.forks, self.exits] == [count; 3] && self.doubles == 0 && self.lost == 0
     }
 }
 
@@ -60,19 +62,28 @@ pub fn binary() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/sentinel-edge")
 }
 
-/// Writes a configuration whose files all live in `directory`; what is not named here has its default.
-pub fn configure(directory: &Path, port: u16, ready_port: u16) -> Result<PathBuf> {
+/// Writes a configuration whose files all live in `directory`, with these settings; what is not named has its default.
+pub fn configure(directory: &Path, port: u16, ready_port: u16, settings: &Settings) -> Result<PathBuf> {
     for name in ["state", "run", "log"] {
         fs::create_dir_all(directory.join(name))?;
     }
     let path = directory.join("config.toml");
     let root = directory.display();
     // One file for the whole run, so that rotation does not hide lines from the count.
-    let text = format!(
-        "[core]\nstate_dir = \"{root}/state\"\nruntime_dir = \"{root}/run\"\n\n\
-         [logging]\noutput = \"{root}/log/events.json\"\nmax_size = \"64GB\"\nlog_rotation = \"never\"\n\n\
-         [monitoring]\nprometheus_endpoint = \"127.0.0.1:{port}\"\nhealth_check_port = {ready_port}\n"
-    );
+    let log = format!("output = \"{root}/log/events.json\"\nmax_size = \"64GB\"\nlog_rotation = \"never\"\n");
+    let mut sections = BTreeMap::from([
+        ("core", format!("state_dir = \"{root}/state\"\nruntime_dir = \"{root}/run\"\n")),
+        ("logging", log),
+        (
+            "monitoring",
+            format!("prometheus_endpoint = \"127.0.0.1:{port}\"\nhealth_check_port = {ready_port}\n"),
+        ),
+    ]);
+    for section in settings.sections() {
+        sections.entry(section).or_default();
+    }
+    let text: Vec<String> = sections.iter().map(|(name, keys)| settings.section(name, keys)).collect();
+    let text = text.join("\n");
     fs::write(&path, text)?;
     Ok(path)
 }
@@ -82,10 +93,10 @@ fn free_port() -> Result<u16> {
 }
 
 impl Agent {
-    /// Starts it in `directory`, without waiting.
-    pub fn start(directory: &Path) -> Result<Self> {
+    /// Starts it in `directory` with these settings, without waiting.
+    pub fn start(directory: &Path, settings: &Settings) -> Result<Self> {
         let port = free_port()?;
-        let config = configure(directory, port, free_port()?)?;
+        let config = configure(directory, port, free_port()?, settings)?;
         let log = File::create(directory.join("agent.log"))?;
         let started = Instant::now();
         let child = Command::new(binary())
@@ -99,8 +110,8 @@ impl Agent {
     }
 
     /// Starts it and waits until /ready says yes.
-    pub fn start_ready(directory: &Path) -> Result<Self> {
-        let mut agent = Agent::start(directory)?;
+    pub fn start_ready(directory: &Path, settings: &Settings) -> Result<Self> {
+        let mut agent = Agent::start(directory, settings)?;
         agent.wait_ready()?;
         Ok(agent)
     }
@@ -145,10 +156,13 @@ impl Agent {
         Ok(answer)
     }
 
-    /// Events lost for any reason, by /metrics.
-    pub fn dropped(&self) -> Result<u64> {
+    /// Events lost, by /metrics. What was merged with another or filtered on purpose is not.
+    pub fn lost(&self) -> Result<u64> {
         let metrics = self.get("/metrics")?;
-        let samples = metrics.lines().filter(|l| l.starts_with("sentinel_events_dropped_total{"));
+        let samples = metrics.lines().filter(|l| {
+            let labels = l.strip_prefix(DROPPED);
+            labels.is_some_and(|l| !NO_LOSS.iter().any(|reason| l.contains(&format!("\"{reason}\""))))
+        });
         let values = samples.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
         Ok(values.map(|v| v.max(0.0)).fold(0, |sum, v| sum + format!("{v:.0}").parse::<u64>().unwrap_or(0)))
     }
@@ -161,7 +175,7 @@ impl Agent {
     /// Looks up every process of the storm in the file. The lines of a storm are those of the tiny program and the
     /// forks of the spawners; `entity_id` ties the three events of a process together.
     pub fn account(&self, storm: &Storm, tiny: &Path, mark: &str) -> Result<Account> {
-        let mut account = Account { dropped: self.dropped()?, ..Account::default() };
+        let mut account = Account { lost: self.lost()?, ..Account::default() };
         let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let (tiny, prefix) = (tiny.to_string_lossy(), format!("{mark}-"));
         for line in BufReader::new(File::open(&self.output)?).split(b'\n') {

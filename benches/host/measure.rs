@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 
 use crate::agent::{Agent, binary, configure, interrupt};
+use crate::settings::Settings;
 use crate::stats::Samples;
 use crate::workload::Programs;
 use crate::{Result, host};
@@ -46,7 +47,7 @@ pub fn idle(directory: &Path, windows: usize, window: Duration) -> Result<Idle> 
     for _ in 0..SLEEPERS {
         sleepers.0.push(Command::new("sleep").arg("86400").spawn()?);
     }
-    let agent = Agent::start_ready(directory)?;
+    let agent = Agent::start_ready(directory, &Settings::default())?;
     thread::sleep(Duration::from_secs(5));
     let mut percents = Vec::new();
     for _ in 0..windows {
@@ -83,7 +84,7 @@ pub fn start(directory: &Path, programs: &Programs, runs: usize) -> Result<Start
         let mark = format!("se-start-{run}");
         let mut beats = programs.spawn(3000, &mark, 300)?;
         let wall = wall_ns();
-        let mut agent = Agent::start(&directory)?;
+        let mut agent = Agent::start(&directory, &Settings::default())?;
         let line = loop {
             let text = fs::read_to_string(&agent.output).unwrap_or_default();
             let found = text.split_inclusive('\n').find(|l| l.ends_with('\n') && l.contains(&mark));
@@ -122,7 +123,7 @@ pub struct Replay {
 
 /// Records a storm of `count` processes and replays it `runs` times on CPU 0.
 pub fn replay(directory: &Path, programs: &Programs, count: u64, runs: usize) -> Result<Replay> {
-    let config = configure(directory, 1, 2)?;
+    let config = configure(directory, 1, 2, &Settings::default())?;
     let capture = directory.join("storm.capture");
     let mut recorder = Command::new(binary())
         .args(["record", "--config"])
@@ -208,7 +209,7 @@ pub fn latency(
     for run in 0..runs {
         let directory = directory.join(format!("latency-{run}"));
         fs::create_dir_all(&directory)?;
-        let agent = Agent::start_ready(&directory)?;
+        let agent = Agent::start_ready(&directory, &Settings::default())?;
         let processes = rate / 3 * length.as_secs();
         let output = agent.output.clone();
         let seen = fs::metadata(&output).map_or(0, |m| m.len());

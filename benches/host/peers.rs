@@ -1,11 +1,11 @@
-//! What the agent is compared with, each recording the same execs with their arguments: auditd with its exec rule, and
-//! bpftrace printing the arguments at the exec tracepoint.
+//! What the agent is compared with, each with the same job: bpftrace, which prints a line at a tracepoint, and auditd,
+//! which has a rule. The jobs themselves are in [`crate::job`].
 //!
 //! A trap with auditd: once audit was enabled, every task made later keeps a slower system call path, until a rule
 //! `never,task` is there. So auditd is measured last, and the rule is set when it stops.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::agent::{interrupt, wait_quiet};
+use crate::job::Job;
+use crate::tally::Tally;
 use crate::{Result, host};
 
 /// Who is compared with.
@@ -37,9 +39,6 @@ pub struct Peer {
 
 /// How long a peer may take to be there.
 const START_MAX: Duration = Duration::from_secs(30);
-
-const BPFTRACE: &str =
-    r#"BEGIN { printf("ready\n"); } tracepoint:syscalls:sys_enter_execve { join(args->argv); }"#;
 
 /// exec keeps the process id, so that its CPU time can be read.
 const BPFTRACE_START: &str = "[ -e /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing; \
@@ -100,15 +99,15 @@ fn auditctl(arguments: &[&str]) -> Result<()> {
 }
 
 impl Peer {
-    /// Starts it, with its files in `directory`, and waits until it watches.
-    pub fn start(kind: Kind, directory: &Path) -> Result<Self> {
+    /// Starts it with a job, with its files in `directory`, and waits until it watches.
+    pub fn start(kind: Kind, directory: &Path, job: &Job) -> Result<Self> {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
         match kind {
             Kind::Bpftrace => {
                 let output = directory.join("bpftrace.out");
                 // A mount namespace of its own, since many hosts have neither file system mounted.
                 let child = Command::new("unshare")
-                    .args(["-m", "sh", "-c", BPFTRACE_START, "sh", BPFTRACE])
+                    .args(["-m", "sh", "-c", BPFTRACE_START, "sh", &job.script()])
                     .stdin(Stdio::null())
                     .stdout(File::create(&output)?)
                     .stderr(File::create(directory.join("bpftrace.err"))?)
@@ -133,12 +132,12 @@ impl Peer {
                     .spawn()?;
                 let mut peer = Peer { kind, child, output, helper: host::kernel_thread("kauditd") };
                 peer.wait_for(|p| fs::metadata(&p.output).is_ok_and(|m| m.len() > 0))?;
-                // As in Debian's audit.rules; then the rule that everybody has.
+                // As in Debian's audit.rules; then the job's own.
                 auditctl(&["-D"])?;
                 auditctl(&["-b", "8192"])?;
                 auditctl(&["--backlog_wait_time", "60000"])?;
-                for arch in ["arch=b64", "arch=b32"] {
-                    auditctl(&["-a", "always,exit", "-F", arch, "-S", "execve,execveat", "-k", "exec"])?;
+                for rule in job.rules() {
+                    auditctl(&rule.iter().map(String::as_str).collect::<Vec<_>>())?;
                 }
                 Ok(peer)
             }
@@ -174,24 +173,27 @@ impl Peer {
         wait_quiet(&self.output);
     }
 
-    /// How many marked execs it reported, and in how many bytes. Complete once it was stopped: bpftrace buffers.
-    pub fn reported(&self, mark: &str) -> Result<(u64, u64)> {
-        let needle = format!("{mark}-");
-        let (mut count, mut bytes) = (0, 0);
-        for line in BufReader::new(File::open(&self.output)?).split(b'\n') {
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        fs::metadata(&self.output).map_or(0, |m| m.len())
+    }
+
+    /// What it reported after the first `skip` bytes, `pid` being the process that did the work. Complete once it was
+    /// stopped: bpftrace buffers.
+    pub fn tally(&self, skip: u64, job: &Job, pid: u32) -> Result<Tally> {
+        let mut file = File::open(&self.output)?;
+        file.seek(SeekFrom::Start(skip))?;
+        let mut tally = Tally::default();
+        for line in BufReader::new(file).split(b'\n') {
             let line = line?;
-            bytes += u64::try_from(line.len())? + 1;
-            let line = String::from_utf8_lossy(&line);
-            // An exec in the audit log is several lines, one of which has the arguments. The spawner's own exec has
-            // the mark too, without a number, and a rate after it.
-            let marked = line.split(['"', ' ']).any(|word| {
-                let number = word.strip_prefix(&needle).and_then(|rest| rest.split_once('-'));
-                number.is_some_and(|(_, n)| n.parse::<u64>().is_ok())
-            });
-            let has_arguments = self.kind != Kind::Auditd || line.starts_with("type=EXECVE");
-            count += u64::from(marked && has_arguments);
+            tally.lines += 1;
+            tally.bytes += u64::try_from(line.len())? + 1;
+            let class = job.class(self.kind, &String::from_utf8_lossy(&line), pid);
+            if let Some(class) = class {
+                *tally.classes.entry(class.to_owned()).or_default() += 1;
+            }
         }
-        Ok((count, bytes))
+        Ok(tally)
     }
 
     /// Ends it and undoes what it set in the kernel.

@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::PARTS;
+use crate::beside::Beside;
+use crate::guest::Cost;
+use crate::load_report;
 use crate::measure::{Idle, Latency, Replay, Start};
 use crate::stats::Samples;
 use crate::versus::{Versus, Watcher};
@@ -23,24 +27,42 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// The storm, by watcher.
     pub storms: Vec<Versus>,
-    /// Peers that could not be measured, and why.
+    /// Other loads, by watcher.
+    pub loads: Vec<Beside>,
+    /// Cost of an open by rung, from a guest.
+    pub costs: Vec<Cost>,
+    /// Where all files were, a name that means nothing to others.
+    pub directory: String,
+    /// What could not be measured, and why.
     pub absent: Vec<(String, String)>,
 }
 
 /// A row of the table of goals.
-struct Goal {
-    what: &'static str,
-    goal: String,
-    measured: String,
-    met: bool,
+pub struct Goal {
+    /// Of what.
+    pub what: String,
+    /// What was to be reached.
+    pub goal: String,
+    /// What was.
+    pub measured: String,
+    /// Whether the one is in the other.
+    pub met: bool,
 }
 
-fn below(what: &'static str, limit: f64, unit: &str, samples: &Samples, decimals: usize) -> Goal {
+/// A goal that the median must not exceed.
+pub fn below(what: impl Into<String>, limit: f64, unit: &str, samples: &Samples, decimals: usize) -> Goal {
     let met = samples.median() <= limit;
-    Goal { what, goal: format!("at most {limit} {unit}"), measured: samples.show(decimals), met }
+    Goal { what: what.into(), goal: format!("at most {limit} {unit}"), measured: samples.show(decimals), met }
 }
 
 impl Report {
+    /// Notes what could not be measured, here and for whoever waits.
+    pub fn miss(&mut self, what: String, why: &dyn std::error::Error) {
+        eprintln!("  not measured: {what}: {why}");
+        let why: Vec<String> = why.to_string().lines().map(|line| line.trim().to_owned()).collect();
+        self.absent.push((what, why.join("; ")));
+    }
+
     fn goals(&self) -> Vec<Goal> {
         let mut goals = Vec::new();
         if let Some(idle) = &self.idle {
@@ -64,7 +86,7 @@ impl Report {
                 1,
             ));
             goals.push(Goal {
-                what: "Storm: every exec, fork and exit in the file once, none lost",
+                what: "Storm: every exec, fork and exit in the file once, none lost".into(),
                 goal: "all runs".into(),
                 measured: format!("{} of {} runs", ours.complete_runs, ours.runs),
                 met: ours.complete_runs == ours.runs,
@@ -73,7 +95,12 @@ impl Report {
         if let Some(replay) = &self.replay {
             let met = replay.per_second.median() >= 400_000.0;
             let goal = "at least 400000 events/s".into();
-            goals.push(Goal { what: "Replay on one CPU", goal, measured: replay.per_second.show(0), met });
+            goals.push(Goal {
+                what: "Replay on one CPU".into(),
+                goal,
+                measured: replay.per_second.show(0),
+                met,
+            });
         }
         if let Some(latency) = &self.latency {
             goals.push(below(
@@ -84,6 +111,7 @@ impl Report {
                 2,
             ));
         }
+        goals.extend(load_report::goals(&self.loads));
         goals
     }
 
@@ -93,7 +121,7 @@ impl Report {
             "# Performance\n\nWritten by `make bench`; not edited. Figures are medians, with the smallest and the \
              largest value in parentheses. Single figures depend on the machine and on who else uses it, so compare \
              ratios: both sides of each come from the same run.\n\n- Machine: {}\n- Agent: {}, default \
-             configuration, output to a file on disk\n\n| measure | goal | measured | |\n|---|---|---|---|\n",
+             configuration where no other is named, output to a file on disk\n\n| measure | goal | measured | |\n|---|---|---|---|\n",
             self.host, self.version
         );
         // Writing to a String cannot fail, here and below.
@@ -101,9 +129,14 @@ impl Report {
             let verdict = if g.met { "met" } else { "**missed**" };
             let _ = writeln!(out, "| {} | {} | {} | {verdict} |", g.what, g.goal, g.measured);
         }
+        for (name, why) in &self.absent {
+            let _ = write!(out, "\nNot measured: {name}: {why}\n");
+        }
         self.storms(&mut out);
+        load_report::sections(&self.loads, &mut out);
+        load_report::rungs(&self.costs, &mut out);
         self.details(&mut out);
-        out
+        if self.directory.is_empty() { out } else { out.replace(&self.directory, "/DIRECTORY") }
     }
 
     fn storms(&self, out: &mut String) {
@@ -145,9 +178,6 @@ impl Report {
                 let _ = write!(out, " {} |", cell(v));
             }
             out.push('\n');
-        }
-        for (name, why) in &self.absent {
-            let _ = write!(out, "\n{name} was not measured: {why}.\n");
         }
     }
 
@@ -192,8 +222,12 @@ impl Report {
         }
         out.push_str(
             "\n## How to repeat\n\n`sudo make bench` on a machine with nothing else to do. Part of it: \
-             `make bench ARGS=\"idle storm\"`; the parts are idle, start, storm, peers, replay and latency. Less than \
-             everything is printed, not written.\n",
+             `make bench ARGS=\"idle storm\"`; the parts are ",
+        );
+        out.push_str(&PARTS.join(", "));
+        out.push_str(
+            ". Less than everything is printed, not written. The figures from a guest are read from the log of its run, \
+             `target/guest-cost.log`.\n",
         );
     }
 }

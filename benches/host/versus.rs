@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::Agent;
+use crate::job::Job;
 use crate::peers::{Kind, Peer};
+use crate::settings::Settings;
 use crate::stats::{Samples, micros};
 use crate::workload::{Programs, Storm};
 use crate::{Result, host};
@@ -83,7 +85,7 @@ fn watched(
 ) -> Result<Watched> {
     match watcher {
         Watcher::Ours => {
-            let agent = Agent::start_ready(directory)?;
+            let agent = Agent::start_ready(directory, &Settings::default())?;
             let before = agent.cpu();
             let storm = programs.storm(count, mark, 0)?;
             agent.settle();
@@ -98,16 +100,18 @@ fn watched(
             Ok(Watched { storm, cpu, reported: account.execs, complete, bytes: account.bytes, resident_mb })
         }
         Watcher::Peer(kind) => {
-            let mut peer = Peer::start(kind, directory)?;
+            let job = Job::Execs { mark: mark.to_owned() };
+            let mut peer = Peer::start(kind, directory, &job)?;
             let before = peer.cpu();
             let storm = programs.storm(count, mark, 0)?;
             peer.settle();
             let cpu = peer.cpu() - before;
             let resident_mb = peer.resident_mb();
             peer.stop()?;
-            let (reported, bytes) = peer.reported(mark)?;
+            let tally = peer.tally(0, &job, 0)?;
+            let reported = tally.classes.values().sum();
             let complete = reported == storm.count;
-            Ok(Watched { storm, cpu, reported, complete, bytes, resident_mb })
+            Ok(Watched { storm, cpu, reported, complete, bytes: tally.bytes, resident_mb })
         }
     }
 }

@@ -72,7 +72,8 @@ impl Programs {
     }
 }
 
-fn compile(flags: &[&str], source: &Path, output: &Path) -> Result<()> {
+/// Compiles a C program.
+pub fn compile(flags: &[&str], source: &Path, output: &Path) -> Result<()> {
     let status = Command::new("cc").args(flags).arg("-o").arg(output).arg(source).status()?;
     if status.success() {
         Ok(())
@@ -82,7 +83,7 @@ fn compile(flags: &[&str], source: &Path, output: &Path) -> Result<()> {
 }
 
 /// CPU time of all children that were waited for, and theirs.
-fn children_cpu() -> Result<Duration> {
+pub fn children_cpu() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(microseconds)?))
