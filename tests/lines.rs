@@ -154,7 +154,7 @@ fn lines() -> BTreeMap<String, Vec<u8>> {
         hooks: &["tp_btf/sys_exit"],
         missing: Some("no BTF"),
         remark: None,
-        ..seen.clone()
+        ..seen
     };
     record("agent_started", &|out| {
         own::started(
@@ -162,7 +162,7 @@ fn lines() -> BTreeMap<String, Vec<u8>> {
             &host(),
             now,
             [sensor, blind].into_iter(),
-            [seen.clone(), unseen.clone()].into_iter(),
+            [seen, unseen].into_iter(),
             "stopped",
             out,
         )
