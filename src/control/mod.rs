@@ -12,6 +12,7 @@ pub mod http;
 pub mod lock;
 mod loss;
 mod overflow;
+mod own;
 pub mod pipeline;
 mod privileges;
 pub mod probes;

@@ -19,13 +19,11 @@ use super::pipeline::{Clock, Command, Kinds, Pace, Pipeline, Work};
 use super::probes::Probes;
 use super::signals::{Request, Signals};
 use super::worker::Worker;
-use super::{directory, loss, privileges, state, summary};
+use super::{directory, loss, own, privileges, state, summary};
 use crate::config::{Errors, Resolved};
 use crate::enrich::{Enricher, Names, Sources, host};
 use crate::event::ecs::Frame;
-use crate::event::ecs::own::{self, Class, Sensor};
 use crate::event::{Host, Kind};
-use crate::kernel::plan::Level;
 use crate::metrics::{ErrorType, Metrics, SinkName};
 use crate::procfs::Procfs;
 use crate::sink::{self, Sinks};
@@ -170,7 +168,10 @@ impl Agent {
         board.counters(probes.counters()?);
         let source = probes.source(&config.kernel)?;
 
-        // The flow itself.
+        // The flow itself, which begins with the agent's own record, before the first event.
+        let start_record =
+            own::started(&own_frame(&frame), &host, &probes, state::previous(last.as_ref(), &boot));
+        sinks.record(&start_record);
         let (work_in, work_out) = bounded::<Work>(WORK_QUEUE);
         let (commands, orders) = bounded(16);
         let (sequence_in, next_sequence) = bounded(1);
@@ -263,33 +264,12 @@ impl Agent {
             resolver,
             _lock: lock,
         };
-        agent.say_started(state::previous(last.as_ref(), &boot));
+        agent.say_started();
         Ok(agent)
     }
 
-    fn say_started(&self, previous: &str) {
-        let mut line = Vec::new();
-        let facts = self.probes.facts();
-        let sensors = facts.iter().map(|fact| Sensor {
-            program: fact.program,
-            hook: fact.hook,
-            grade: fact.grade,
-            classes: &fact.classes,
-            missing: fact.missing.as_deref(),
-            remark: fact.remark.as_deref(),
-        });
-        let known = self.probes.classes();
-        let classes = known.iter().map(|fact| Class {
-            kind: fact.kind,
-            level: fact.level.map(Level::name),
-            hooks: &fact.hooks,
-            grade: fact.grade,
-            missing: fact.missing.as_deref(),
-            remark: fact.remark.as_deref(),
-        });
-        own::started(&self.frame(), &self.host, clock::wall_ns(), sensors, classes, previous, &mut line);
-        self.sinks.record(&line);
-        for fact in known.iter().filter(|fact| fact.is_wanted) {
+    fn say_started(&self) {
+        for fact in self.probes.classes().iter().filter(|fact| fact.is_wanted) {
             if let Some(why) = &fact.missing {
                 log::info!("{} cannot be seen on this host: {why}", fact.kind);
             }
@@ -324,7 +304,9 @@ impl Agent {
                 return Err(Error::ThreadDied { name: dead });
             }
             self.heed_losses();
-            tell_unplaced(&self.probes, &self.frame(), &self.sinks);
+            if let Some(line) = own::merged(&self.frame(), &self.probes) {
+                self.sinks.record(&line);
+            }
             if self.watched.elapsed() >= WATCH_EVERY {
                 self.watched = Instant::now();
                 self.probes.refresh_watch();
@@ -347,7 +329,9 @@ impl Agent {
     /// After a loss in the kernel, the log says so, and entries of the process table may be missing or stale.
     fn heed_losses(&mut self) {
         let frame = self.frame();
-        tell_losses(&mut self.overflow, &self.metrics, &frame, &self.sinks);
+        own::losses(&frame, &mut self.overflow, &self.metrics)
+            .iter()
+            .for_each(|line| self.sinks.record(line));
         self.overflow.sayings().iter().for_each(|line| log::warn!("{line}"));
         let may = self.config.kernel.auto_recovery && self.resynced.elapsed() >= RESYNC_EVERY;
         if !self.overflow.is_table_stale || !may {
@@ -421,7 +405,7 @@ impl Agent {
     }
 
     fn frame(&self) -> Frame {
-        self.frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        own_frame(&self.frame)
     }
 
     /// Stops left to right and writes what is left.
@@ -440,15 +424,13 @@ impl Agent {
         for worker in self.workers {
             worker.join();
         }
-        let frame = self.frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let frame = own_frame(&self.frame);
         // What was lost or could not be placed between the last look and the end.
         self.board.tick();
-        tell_losses(&mut self.overflow, &self.metrics, &frame, &self.sinks);
-        tell_unplaced(&self.probes, &frame, &self.sinks);
-        let mut line = Vec::new();
-        let last = next_sequence.map_or(0, |n| n.saturating_sub(1));
-        own::stopped(&frame, clock::wall_ns(), reason, last, &mut line);
-        self.sinks.record(&line);
+        let mut lines = own::losses(&frame, &mut self.overflow, &self.metrics);
+        lines.extend(own::merged(&frame, &self.probes));
+        lines.push(own::stopped(&frame, reason, next_sequence.map_or(0, |n| n.saturating_sub(1))));
+        lines.iter().for_each(|line| self.sinks.record(line));
         self.sinks.stop(deadline.saturating_duration_since(Instant::now()));
         if let Some(next_sequence) = next_sequence {
             let run = state::Run { boot_id: self.host.boot_id.text(), next_sequence, ended: true };
@@ -466,28 +448,9 @@ impl Agent {
     }
 }
 
-/// Writes a record of what was lost in the kernel since the last time.
-fn tell_losses(overflow: &mut Overflow, metrics: &Metrics, frame: &Frame, sinks: &Sinks) {
-    for gap in overflow.look(metrics) {
-        let mut line = Vec::new();
-        own::gap(frame, clock::wall_ns(), &gap, &mut line);
-        sinks.record(&line);
-    }
-}
-
-/// Writes a record of merged events that no line tells of, as the first of them was lost.
-fn tell_unplaced(probes: &Probes, frame: &Frame, sinks: &Sinks) {
-    let Some(untold) = probes.untold() else { return };
-    let each = untold.each.iter().map(|unplaced| own::Merged {
-        class: unplaced.kind,
-        count: unplaced.count,
-        pid: unplaced.pid,
-        inode: unplaced.inode,
-        times_ns: unplaced.times_ns,
-    });
-    let mut line = Vec::new();
-    own::merged(frame, clock::wall_ns(), &each.collect::<Vec<_>>(), &untold.others, &mut line);
-    sinks.record(&line);
+/// A copy of the frame that the agent's own records are written in.
+fn own_frame(frame: &RwLock<Frame>) -> Frame {
+    frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }
 
 /// Switches the canary off where it could never be seen: its exec is not reported, or goes nowhere.
