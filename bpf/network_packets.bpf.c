@@ -127,10 +127,12 @@ static __always_inline void submit_message(struct __sk_buff *skb, const struct p
 		length = room;
 		flags |= SE_NET_PAYLOAD_CUT;
 	}
+	/* Bounded as what is one less: older verifiers do not see that a tested copy bounds the length above zero. */
+	length--;
 	barrier_var(length);
-	if (length > 0 && length <= room && !bpf_skb_load_bytes(skb, offset, net + 1, length)) {
+	if (length < room && !bpf_skb_load_bytes(skb, offset, net + 1, length + 1)) {
 		net->payload.off = sizeof(*net);
-		net->payload.len = length;
+		net->payload.len = length + 1;
 	} else {
 		flags |= SE_NET_PAYLOAD_CUT;
 	}

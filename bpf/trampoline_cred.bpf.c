@@ -18,8 +18,9 @@ struct task_struct___executing {
 	unsigned int in_execve : 1;
 };
 
-struct cred___bits {
+struct cred___rest {
 	unsigned int securebits;
+	struct group_info *group_info;
 };
 
 #pragma clang attribute pop
@@ -41,7 +42,7 @@ static __always_inline void se_creds__fill(struct se_creds *dst, const struct cr
 	dst->fsuid = BPF_CORE_READ(cred, fsuid.val);
 	dst->fsgid = BPF_CORE_READ(cred, fsgid.val);
 	dst->user_ns = BPF_CORE_READ(cred, user_ns, ns.inum);
-	dst->securebits = BPF_CORE_READ((struct cred___bits *)cred, securebits);
+	dst->securebits = BPF_CORE_READ((struct cred___rest *)cred, securebits);
 }
 
 static __always_inline bool se_creds_differ(const struct se_creds *a, const struct se_creds *b)
@@ -52,6 +53,11 @@ static __always_inline bool se_creds_differ(const struct se_creds *a, const stru
 	for (int i = 0; i < sizeof(*a) / sizeof(__u64); i++)
 		differing |= left[i] ^ right[i];
 	return differing;
+}
+
+static __always_inline const void *se_creds_groups(const struct cred *cred)
+{
+	return BPF_CORE_READ((struct cred___rest *)cred, group_info);
 }
 
 /* The task as it is about to be. */
@@ -73,25 +79,31 @@ static __always_inline void se_task__take(struct se_task *dst, const struct se_c
 	dst->user_ns = creds->user_ns;
 }
 
-/* (new credentials). It cannot fail. */
+/*
+ * (new credentials). It cannot fail. Groups beside the first are compared by the address of their list, which is never
+ * changed in place: setgroups() with what was there already is told as well, as its call is on the rung below.
+ */
 static __always_inline void on_commit(__u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	const struct cred *cred = (void *)se_arg(ctx, 0);
 	struct se_creds now = {}, before = {};
 	struct se_credentials *record;
+	const struct cred *old;
 
 	if (BPF_CORE_READ_BITFIELD_PROBED((struct task_struct___executing *)task, in_execve))
 		return;
 	se_creds__fill(&now, cred);
-	se_creds__fill(&before, BPF_CORE_READ(task, cred));
-	if (!se_creds_differ(&now, &before))
+	old = BPF_CORE_READ(task, cred);
+	se_creds__fill(&before, old);
+	if (!se_creds_differ(&now, &before) && se_creds_groups(cred) == se_creds_groups(old))
 		return;
 	record = se_reserve(SE_KIND_CREDENTIALS, struct se_credentials);
 	if (!record)
 		return;
 	se_task__fill(&record->task, task, false);
 	se_task__take(&record->task, &now);
+	__builtin_memset(record->asked, 0xff, sizeof(record->asked));
 	record->old = before;
 	record->flags = SE_CREDENTIALS_OLD;
 	record->hook = SE_HOOK_FENTRY;

@@ -118,7 +118,9 @@ fn ended(result: Result<(), Error>) -> Exit {
         Error::Lock(lock::Error::Taken { .. }) => Exit::AlreadyRunning,
         Error::Plan(error) => Exit::from(&error),
         Error::Load(kernel::loader::Error::NotPermitted) => Exit::Privilege,
-        Error::Load(kernel::loader::Error::Load(_)) => Exit::KernelSupport,
+        Error::Load(kernel::loader::Error::Load(_) | kernel::loader::Error::Refused { .. }) => {
+            Exit::KernelSupport
+        }
         Error::Lock(lock::Error::Unusable { cause, .. })
             if cause.kind() == io::ErrorKind::PermissionDenied =>
         {

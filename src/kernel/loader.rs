@@ -1,24 +1,26 @@
 //! Loads the programs that a [`Plan`] chose and attaches them, one by one.
 //!
 //! Steps: open the skeleton; switch off what the plan leaves out; set knobs and sizes of maps; load, where the
-//! verifier speaks; attach. Loading is all or nothing for the kernel, so the plan must be right; attaching is done
-//! program by program, and one that fails is reported as missing without taking the others along, unless the process
-//! table cannot do without it.
+//! verifier speaks; attach. Loading is all or nothing for the kernel, so a program that it refuses is taken out of the plan
+//! and the rest is loaded anew; attaching is done program by program. Either way one that fails is reported as missing
+//! without taking the others along, unless the process table cannot do without it.
 //!
 //! What was made is noted in a map of its own, so that others who reach for it can be told.
 //!
 //! Limits: every size is fixed at load; changing one needs a restart.
 
 mod own_objects;
+mod refused;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle, PrintLevel};
+use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::abi::types::se_limit;
@@ -31,17 +33,15 @@ use super::records::Records;
 use super::snapshot;
 use super::switches::Switches;
 use super::watch::{self, Knobs, Watch};
-use crate::metrics::{Metrics, Program};
+use crate::metrics::Metrics;
 
 #[expect(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, reason = "written by libbpf-cargo")]
 mod skeleton {
     include!(concat!(env!("OUT_DIR"), "/sentinel.skel.rs"));
 }
 
+use refused::Refused;
 use skeleton::{OpenSentinelSkel, SentinelSkel, SentinelSkelBuilder};
-
-/// A verifier log may have megabytes; its end says what was wrong.
-const LOG_TAIL_BYTES: usize = 4096;
 
 /// Why the kernel side does not run.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +66,18 @@ pub enum Error {
     /// Not enough memory, or not enough of it may be locked.
     #[error("the kernel has no memory for the BPF maps: {0}; ring_buffer_size may be smaller")]
     NoMemory(#[source] libbpf_rs::Error),
-    /// The verifier or the kernel's version.
+    /// A program that nothing can be done without.
     #[error(
-        "loading the BPF programs: {0}; the log above says which one, `sentinel-edge doctor` what this kernel has"
+        "the kernel refuses the program {symbol}: {reason}; see `sentinel-edge doctor` for what this kernel has"
     )]
+    Refused {
+        /// Its name in the object.
+        symbol: String,
+        /// What the verifier or the kernel said.
+        reason: String,
+    },
+    /// Maps or types, and not a single program.
+    #[error("loading the BPF object: {0}; `sentinel-edge doctor` says what this kernel has")]
     Load(#[source] libbpf_rs::Error),
     /// The process table cannot do without this one.
     #[error("attaching {program} to {hook}: {cause}")]
@@ -121,23 +129,30 @@ impl fmt::Debug for Kernel {
 /// the oldest is forgotten when there are more.
 const PENDING_PER_CPU: u32 = 512;
 
+/// Programs that a kernel may refuse, one after the other, before the attempt is given up. Each costs a whole load.
+const MOST_REFUSALS: usize = 16;
+
 /// Arguments that the sizes in the object are made for.
 const ARGS_DEFAULT: u32 = se_limit::SE_ARGS_DEFAULT.0;
 
-/// Without these the process table would be wrong.
-const VITAL: [Program; 3] = [Program::Exec, Program::Fork, Program::Exit];
-
 impl Kernel {
-    /// Loads what the plan chose, or its fallback if the kernel refuses that. `agent_pid` marks the agent's own activity.
+    /// Loads what the plan chose, without what the kernel refuses. `agent_pid` marks the agent's own activity.
     pub fn load(config: &Config, plan: &Plan, agent_pid: u32) -> Result<Kernel, Error> {
-        route_log();
-        match (Kernel::load_exactly(config, plan, agent_pid), &plan.fallback) {
-            (Err(Error::Load(cause)), Some(fallback)) => {
-                log::warn!("loading the BPF programs: {cause}; trying without trampolines");
-                Kernel::load_exactly(config, fallback, agent_pid)
+        refused::route_log();
+        let mut plan = Cow::Borrowed(plan);
+        for _ in 0..MOST_REFUSALS {
+            match Kernel::load_exactly(config, &plan, agent_pid) {
+                Err(Error::Refused { symbol, reason }) => {
+                    let Some(less) = plan.without(&symbol, &reason) else {
+                        return Err(Error::Refused { symbol, reason });
+                    };
+                    log::warn!("the kernel refuses the program {symbol}: {reason}; going on without it");
+                    plan = Cow::Owned(less);
+                }
+                result => return result,
             }
-            (result, _) => result,
         }
+        Kernel::load_exactly(config, &plan, agent_pid)
     }
 
     fn load_exactly(config: &Config, plan: &Plan, agent_pid: u32) -> Result<Kernel, Error> {
@@ -157,6 +172,7 @@ impl Kernel {
             program.set_autoload(load);
         }
         prepare(&mut open, config, plan, agent_pid)?;
+        refused::forget();
         let skeleton = open.load().map_err(refusal)?;
         fill_handlers(&skeleton, plan)?;
         let sensors = plan.programs.clone();
@@ -197,7 +213,7 @@ impl Kernel {
             }
             match self.attach_one(sensor.symbol) {
                 Ok(link) => self.links.push((sensor.symbol, link)),
-                Err(cause) if VITAL.contains(&sensor.program) => {
+                Err(cause) if sensor.is_vital() => {
                     return Err(Error::Attach { program: sensor.symbol, hook: sensor.hook, cause });
                 }
                 Err(cause) => {
@@ -440,34 +456,12 @@ fn fill_handlers(skeleton: &SentinelSkel<'_>, plan: &Plan) -> Result<(), Error> 
     MapHandle::try_from(handlers).and_then(|map| map.freeze()).map_err(set)
 }
 
-/// Tells apart what an operator can mend.
+/// Tells apart what an operator can mend, and what a plan can do without.
 fn refusal(error: libbpf_rs::Error) -> Error {
-    match error.kind() {
-        libbpf_rs::ErrorKind::PermissionDenied => Error::NotPermitted,
-        libbpf_rs::ErrorKind::OutOfMemory => Error::NoMemory(error),
+    match (error.kind(), refused::take()) {
+        (libbpf_rs::ErrorKind::OutOfMemory, _) => Error::NoMemory(error),
+        (_, Some(Refused { symbol, reason })) => Error::Refused { symbol, reason },
+        (libbpf_rs::ErrorKind::PermissionDenied, None) => Error::NotPermitted,
         _ => Error::Load(error),
     }
-}
-
-/// Sends libbpf's own messages to our log.
-fn route_log() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        libbpf_rs::set_print(Some((PrintLevel::Debug, |level, message| {
-            let message = tail(message.trim_end());
-            match level {
-                PrintLevel::Debug => log::trace!("libbpf: {message}"),
-                PrintLevel::Info => log::debug!("{message}"),
-                PrintLevel::Warn => log::warn!("{message}"),
-            }
-        })));
-    });
-}
-
-/// The end of a long message, from a line's beginning.
-fn tail(message: &str) -> &str {
-    let start = message.len().saturating_sub(LOG_TAIL_BYTES);
-    let start = (start..message.len()).find(|at| message.is_char_boundary(*at)).unwrap_or(message.len());
-    let end = message.get(start..).unwrap_or_default();
-    if start == 0 { end } else { end.split_once('\n').map_or(end, |(_, rest)| rest) }
 }

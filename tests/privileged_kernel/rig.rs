@@ -135,9 +135,9 @@ impl Rig {
             .unwrap_or_else(|missing| panic!("{missing}"))
     }
 
-    /// On these hooks; else why a program that is wanted cannot be had.
-    pub fn try_with(options: Options, hooks: Hooks) -> Result<Self, String> {
-        let config = Config {
+    /// The agent's configuration for these options.
+    pub fn config(options: Options, hooks: Hooks) -> Config {
+        Config {
             ring_buffer_bytes: options.ring_bytes,
             bulk_ring_bytes: options.ring_bytes,
             bulk_rate: 0,
@@ -152,7 +152,12 @@ impl Rig {
             busy_window: Duration::from_millis(1),
             batch: 256,
             auto_recovery: true,
-        };
+        }
+    }
+
+    /// On these hooks; else why a program that is wanted cannot be had.
+    pub fn try_with(options: Options, hooks: Hooks) -> Result<Self, String> {
+        let config = Rig::config(options, hooks);
         // What the verifier has to say, if it refuses a program.
         let _ = env_logger::try_init();
         let plan = planned(&config, options.bounded, options.no_cgroups);

@@ -11,7 +11,9 @@ use std::path::Path;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sentinel_edge::event::{File, FileOp, Hook, Kind};
-use sentinel_edge::kernel::{Filter, Hooks};
+use sentinel_edge::kernel::loader::Kernel;
+use sentinel_edge::kernel::plan::plan;
+use sentinel_edge::kernel::{Filter, Hooks, support};
 
 use crate::rig::{Options, Place, Rig, bytes, hooks};
 
@@ -400,4 +402,22 @@ fn credentials_are_known_before_and_after() {
     assert_eq!(ids(3), ((0, 1, 7), (0, 0, 7)));
     assert_eq!(ids(4), ((0, 0, 7), (5, 5, 7)));
     passed("credentials", Hook::Fentry);
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn where_trampolines_are_refused_the_next_rung_is_taken() {
+    let mut facts = support::probe(&support::Roots::default());
+    facts.try_trampolines();
+    let works = facts.trampolines.is_ok();
+    // As on a host where the trial went well and the real programs do not.
+    facts.trampolines = Ok(());
+    let config = Rig::config(Options { kinds: &[Kind::FileOpen], ..Options::default() }, Hooks::Auto);
+    let plan = plan(&facts, &config).expect("a plan");
+    assert!(plan.has_trampolines());
+    let kernel = Kernel::load(&config, &plan, std::process::id()).expect("loaded all the same");
+    let open: Vec<_> =
+        kernel.sensors().iter().filter(|sensor| sensor.kinds.contains(&Kind::FileOpen)).collect();
+    assert!(open.iter().all(|sensor| sensor.missing.is_none()), "{open:#?}");
+    assert_eq!(open.iter().any(|sensor| sensor.attach.is_trampoline()), works, "{open:#?}");
 }

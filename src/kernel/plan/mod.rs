@@ -15,6 +15,7 @@
 
 pub mod calls;
 mod error;
+mod refused;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;

@@ -124,6 +124,11 @@ fn the_best_rung_that_can_be_had_is_taken_and_the_others_have_reasons() {
                 }
                 let at = sensor.rungs.iter().position(|rung| rung.entries.iter().all(can));
                 let own: Vec<_> = plan.programs.iter().filter(|p| p.kinds == sensor.kinds).collect();
+                // What stands beside calls is there for them alone.
+                if sensor.usage == Use::Beside && !programs_of(&plan).contains(&Program::SysExit) {
+                    assert!(own.is_empty(), "{own:#?}");
+                    continue;
+                }
                 match at {
                     Some(at) => {
                         let level = sensor.rungs[at].level;
