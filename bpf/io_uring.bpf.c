@@ -160,6 +160,19 @@ int BPF_PROG(se_uring_result, struct io_ring_ctx *ring, struct io_kiocb *req, __
 	return 0;
 }
 
+/* One request of a batch; 1 at its end. */
+static long settle_step(__u32 index, struct io_wq_work_node **node)
+{
+	struct io_kiocb *req;
+
+	if (!*node)
+		return 1;
+	req = (void *)*node - bpf_core_field_offset(struct io_kiocb, comp_list);
+	settle(req, BPF_CORE_READ(req, cqe.res), SE_LANE_URING_COMPLETE);
+	*node = BPF_CORE_READ(*node, next);
+	return 0;
+}
+
 /*
  * The completion queue is full. Which request it is about is not said, so all are settled that are done: those
  * of the batch, or the one that this worker has at hand.
@@ -175,12 +188,7 @@ int BPF_PROG(se_uring_over, struct io_ring_ctx *ring)
 	struct io_kiocb *req;
 
 	if (!(BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER) || !worker) {
-#pragma clang loop unroll(disable)
-		for (int i = 0; i < SE_REQUESTS_BATCH && node; i++) {
-			req = (void *)node - bpf_core_field_offset(struct io_kiocb, comp_list);
-			settle(req, BPF_CORE_READ(req, cqe.res), SE_LANE_URING_COMPLETE);
-			node = BPF_CORE_READ(node, next);
-		}
+		bpf_loop(SE_REQUESTS_BATCH, settle_step, &node, 0);
 		return 0;
 	}
 	work = BPF_CORE_READ(worker, cur_work);

@@ -94,7 +94,7 @@ static __always_inline struct sock *sock_of(__u32 fd)
 		socket = BPF_CORE_READ(file, private_data);
 		return BPF_CORE_READ(socket, sk);
 	}
-	table = ((struct task_struct *)bpf_get_current_task_btf())->files->fdt;
+	table = se_current_typed()->files->fdt;
 	slots = table->fd;
 	if (fd >= table->max_fds)
 		return NULL;

@@ -93,7 +93,7 @@ int BPF_PROG(se_sc_creds, struct pt_regs *regs, long ret)
 	if (!record)
 		return 0;
 	if (se_has_typed_current())
-		se_task__fill(&record->task, bpf_get_current_task_btf(), true);
+		se_task__fill(&record->task, se_current_typed(), true);
 	else
 		se_task__fill(&record->task, (void *)bpf_get_current_task(), false);
 	record->hook = SE_HOOK_SYS_EXIT;

@@ -75,7 +75,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(se_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	se_enter();
-	on_exec(task, old_pid, bprm, SE_WALK_LOOP);
+	on_exec(se_typed(task), old_pid, bprm, SE_WALK_LOOP);
 	se_leave();
 	return 0;
 }
@@ -84,7 +84,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(se_exec_bnd, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	se_enter();
-	on_exec(task, old_pid, bprm, SE_WALK_BOUNDED);
+	on_exec(se_typed(task), old_pid, bprm, SE_WALK_BOUNDED);
 	se_leave();
 	return 0;
 }
@@ -119,9 +119,8 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 	header = &failed->header;
 	failed->error = ret;
 
-	/* Since 5.11 the current task can be had with its type known. */
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		task = bpf_get_current_task_btf();
+	if (se_has_typed_current()) {
+		task = se_current_typed();
 		se_task__fill(&failed->task, task, true);
 	} else {
 		task = (void *)bpf_get_current_task();
@@ -190,7 +189,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(se_fork, struct task_struct *parent, struct task_struct *child)
 {
 	se_enter();
-	on_fork(parent, child);
+	on_fork(se_typed(parent), se_typed(child));
 	se_leave();
 	return 0;
 }
@@ -250,7 +249,7 @@ int BPF_PROG(se_exit, struct task_struct *task)
 	else
 		last = is_last_thread(task);
 	if (last)
-		on_exit(task);
+		on_exit(se_typed(task));
 	se_leave();
 	return 0;
 }
@@ -313,7 +312,10 @@ static __always_inline void on_snapshot(struct bpf_iter__task *ctx, const enum s
 	struct se_header *header;
 	__u32 zero = 0, len;
 
-	if (!task || task->pid != task->tgid || !task->signal->live.counter)
+	if (!task)
+		return;
+	task = se_typed(task);
+	if (task->pid != task->tgid || !task->signal->live.counter)
 		return;
 	buf = bpf_map_lookup_elem(&se_snap_buf, &zero);
 	if (!buf)

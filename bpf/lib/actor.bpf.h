@@ -6,19 +6,6 @@
 #include "task.bpf.h"
 #include "uring.bpf.h"
 
-/* Since 5.11 the current task can be had with its type known, which makes reading it cheap. */
-static __always_inline bool se_has_typed_current(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
-}
-
-static __always_inline struct task_struct *se_current(void)
-{
-	if (se_has_typed_current())
-		return bpf_get_current_task_btf();
-	return (void *)bpf_get_current_task();
-}
-
 static __always_inline void se_actor__read(struct se_actor *dst, struct task_struct *task,
 					   const bool trusted)
 {
@@ -64,7 +51,7 @@ static __always_inline void se_actor__read(struct se_actor *dst, struct task_str
 static __always_inline void se_actor__fill(struct se_actor *dst, __u32 hook, __u32 call)
 {
 	if (se_has_typed_current())
-		se_actor__read(dst, bpf_get_current_task_btf(), true);
+		se_actor__read(dst, se_current_typed(), true);
 	else
 		se_actor__read(dst, (void *)bpf_get_current_task(), false);
 	/* The return of a system call is never an io_uring's. */

@@ -124,7 +124,7 @@ static __always_inline __u32 se_net__call_now(void)
 {
 	struct task_struct *task;
 	struct pt_regs *regs;
-	struct pt_regs copy = {};
+	__u32 nr;
 
 	if (!se_has_typed_current() ||
 	    !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
@@ -135,11 +135,11 @@ static __always_inline __u32 se_net__call_now(void)
 		regs = BPF_CORE_READ(task, stack) + SE_THREAD_BYTES -
 		       bpf_core_type_size(struct pt_regs);
 #if defined(__TARGET_ARCH_x86)
-		copy.orig_ax = BPF_CORE_READ(regs, orig_ax);
+		nr = (__u32)BPF_CORE_READ(regs, orig_ax) & ~SE_X32_BIT;
 #else
-		copy.syscallno = BPF_CORE_READ(regs, syscallno);
+		nr = BPF_CORE_READ(regs, syscallno);
 #endif
-		return se_syscall_call(&copy);
+		return se_syscall_numbered(nr, se_syscall_is_32(regs));
 	}
 	task = bpf_get_current_task_btf();
 	if (task->flags & (SE_PF_KTHREAD | SE_PF_IO_WORKER))

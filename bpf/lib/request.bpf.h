@@ -90,8 +90,8 @@ struct se_request {
 	__u32 slot;  /* of a direct descriptor, counted from 1 */
 	__u32 flags; /* AT_*, RENAME_*, IORING_ACCEPT_*, of a mkdir the mode */
 	__u32 opcode;
-	__u32 name_bytes; /* without its NUL */
-	__u32 pad;
+	__u32 name_bytes;	     /* without its NUL */
+	__u8 kind, op, two, follows; /* what it makes, see se_request__done() */
 	__u8 name[SE_PATH_MAX];
 	__u8 other[SE_PATH_MAX]; /* the new name, a link's content, an attribute */
 };

@@ -157,9 +157,10 @@ __noinline int se_request__closed(struct se_request *kept, __u32 lane, __u32 pen
 __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pending)
 {
 	struct se_deed deed = {lane, SE_HOOK_IO_URING_COMPLETE, SE_CALL_NONE};
+	volatile struct se_request *said = kept;
 	struct se_buf *buf = se_file__buf(lane);
 	struct se_start content = {};
-	bool two = false, follows = false;
+	bool two, follows;
 	struct task_struct *task;
 
 	if (!kept || !buf)
@@ -169,58 +170,63 @@ __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pendi
 	switch (kept->opcode) {
 	case SE_OP_OPENAT:
 	case SE_OP_OPENAT2:
-		deed.kind = SE_KIND_FILE_OPEN;
-		deed.op = SE_FILE_OPEN;
+		kept->kind = SE_KIND_FILE_OPEN;
+		kept->op = SE_FILE_OPEN;
 		if (!(kept->value & (SE_O_ACCMODE | SE_O_CREAT | SE_O_TRUNC))) {
 			if (!se_request__is_watched(kept, buf))
 				return 0;
-			deed.kind = SE_KIND_FILE_READ;
+			kept->kind = SE_KIND_FILE_READ;
 		}
-		follows = !(kept->value & SE_O_NOFOLLOW);
+		kept->follows = !(kept->value & SE_O_NOFOLLOW);
 		break;
 	case SE_OP_RENAMEAT:
-		deed.kind = SE_KIND_FILE_RENAME;
-		deed.op = kept->flags & SE_REQUEST_EXCHANGE ? SE_FILE_EXCHANGE : SE_FILE_RENAME;
-		two = true;
+		kept->kind = SE_KIND_FILE_RENAME;
+		kept->op = kept->flags & SE_REQUEST_EXCHANGE ? SE_FILE_EXCHANGE : SE_FILE_RENAME;
+		kept->two = true;
 		break;
 	case SE_OP_LINKAT:
-		deed.kind = SE_KIND_FILE_LINK;
-		deed.op = SE_FILE_LINK;
+		kept->kind = SE_KIND_FILE_LINK;
+		kept->op = SE_FILE_LINK;
 		if (kept->flags & SE_AT_EMPTY_PATH && !kept->name_bytes)
 			buf->at.object = 1;
-		two = true;
+		kept->two = true;
 		break;
 	case SE_OP_SYMLINKAT:
-		deed.kind = SE_KIND_FILE_LINK;
-		deed.op = SE_FILE_SYMLINK;
+		kept->kind = SE_KIND_FILE_LINK;
+		kept->op = SE_FILE_SYMLINK;
 		se_start(&buf->at, task, kept->other_dfd, (__u64)kept->other, false);
 		break;
 	case SE_OP_UNLINKAT:
-		deed.kind = SE_KIND_FILE_DELETE;
-		deed.op = kept->flags & SE_AT_REMOVEDIR ? SE_FILE_RMDIR : SE_FILE_UNLINK;
+		kept->kind = SE_KIND_FILE_DELETE;
+		kept->op = kept->flags & SE_AT_REMOVEDIR ? SE_FILE_RMDIR : SE_FILE_UNLINK;
 		break;
 	case SE_OP_MKDIRAT:
-		deed.kind = SE_KIND_FILE_MKDIR;
-		deed.op = SE_FILE_MKDIR;
+		kept->kind = SE_KIND_FILE_MKDIR;
+		kept->op = SE_FILE_MKDIR;
 		break;
 	case SE_OP_FTRUNCATE:
-		deed.kind = SE_KIND_FILE_TRUNCATE;
-		deed.op = SE_FILE_TRUNCATE;
+		kept->kind = SE_KIND_FILE_TRUNCATE;
+		kept->op = SE_FILE_TRUNCATE;
 		se_start_object(&buf->at, NULL, NULL);
 		se_start_file(&buf->at, kept->file);
 		break;
 	case SE_OP_FSETXATTR:
-		deed.kind = SE_KIND_FILE_XATTR;
-		deed.op = SE_FILE_SETXATTR;
+		kept->kind = SE_KIND_FILE_XATTR;
+		kept->op = SE_FILE_SETXATTR;
 		se_start_object(&buf->at, NULL, NULL);
 		se_start_file(&buf->at, kept->file);
 		break;
 	case SE_OP_SETXATTR:
-		deed.kind = SE_KIND_FILE_XATTR;
-		deed.op = SE_FILE_SETXATTR;
-		follows = true;
+		kept->kind = SE_KIND_FILE_XATTR;
+		kept->op = SE_FILE_SETXATTR;
+		kept->follows = true;
 		break;
 	}
+	/* Read back, as numbers that the verifier does not know: else it follows each operation through all of the rest. */
+	deed.kind = said->kind;
+	deed.op = said->op;
+	two = said->two;
+	follows = said->follows;
 	if (two)
 		se_start(&buf->other, task, kept->other_dfd, (__u64)kept->other, false);
 	buf = se_file__done(&deed, task, buf, two, follows,

@@ -93,14 +93,18 @@ static __always_inline void se_syscall_args(struct pt_regs *regs, struct se_args
 #error "the registers of this architecture are not known"
 #endif
 
-/* enum se_call of the call that returns, SE_CALL_NONE if nobody wants it. */
-static __always_inline __u32 se_syscall_call(struct pt_regs *regs)
+/* enum se_call of the call with this number that the current task is in, SE_CALL_NONE if nobody wants it. */
+static __always_inline __u32 se_syscall_numbered(__u32 nr, bool is_32)
 {
-	__u32 nr = se_syscall_nr(regs);
-
-	if (se_syscall_is_32(regs))
+	if (is_32)
 		return nr < SE_NR_32_MAX ? se_calls_32[nr] : SE_CALL_NONE;
 	return nr < SE_NR_MAX ? se_calls[nr] : SE_CALL_NONE;
+}
+
+/* The same of the call that returns. */
+static __always_inline __u32 se_syscall_call(struct pt_regs *regs)
+{
+	return se_syscall_numbered(se_syscall_nr(regs), se_syscall_is_32(regs));
 }
 
 /* Results by which the kernel makes the call start anew after a signal: no program ever sees them.

@@ -70,6 +70,17 @@ impl Default for Options {
 pub const PROCESS: &[Kind] =
     &[Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit, Kind::Cgroup, Kind::Snapshot];
 
+/// Everything of the network.
+pub const NETWORK: &[Kind] = &[
+    Kind::NetConnect,
+    Kind::NetAccept,
+    Kind::NetBind,
+    Kind::NetListen,
+    Kind::NetFlow,
+    Kind::NetSocket,
+    Kind::NetDns,
+];
+
 /// Everything that is done to files.
 pub const FILE: &[Kind] = &[
     Kind::FileOpen,
@@ -93,9 +104,14 @@ pub fn hooks() -> Hooks {
     Hooks::from_name(&name).expect("SENTINEL_TEST_HOOKS is auto, trampoline or syscall")
 }
 
-/// The rungs are about other subjects than processes, whose tests take what is best.
+/// Tests of subjects that trampolines have nothing to do with, processes and the network, take what is best.
 fn hooks_for(kinds: &[Kind]) -> Hooks {
-    if kinds == PROCESS { Hooks::Auto } else { hooks() }
+    let is_elsewhere = |kind: &Kind| PROCESS.contains(kind) || NETWORK.contains(kind);
+    if hooks() == Hooks::Trampoline && kinds.iter().all(is_elsewhere) || kinds == PROCESS {
+        Hooks::Auto
+    } else {
+        hooks()
+    }
 }
 
 /// Loaded and attached programs, and every record they made so far.

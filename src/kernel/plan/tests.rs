@@ -144,9 +144,12 @@ fn the_best_rung_that_can_be_had_is_taken_and_the_others_have_reasons() {
                 for planned in own {
                     let text = planned.missing.iter().chain(&planned.remark).cloned().collect::<String>();
                     let above = at.unwrap_or(sensor.rungs.len());
-                    let skipped = sensor.rungs[..above].iter();
+                    let mut skipped = sensor.rungs[..above].iter();
+                    // A rung may also want for the calls that it needs beside its trampolines.
+                    let can_have = trampolines && hooks == Hooks::Auto;
                     if hooks != Hooks::Trampoline
-                        && skipped.map(|rung| rung.level).any(|l| l == Level::Trampoline)
+                        && !can_have
+                        && skipped.any(|rung| rung.level == Level::Trampoline)
                     {
                         let expected = if hooks == Hooks::Syscall {
                             "hooks = \"syscall\""
