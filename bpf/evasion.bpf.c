@@ -65,21 +65,21 @@ static __always_inline void on_module(struct module *module, __u32 op, __u32 hoo
 }
 
 SEC("tp_btf/module_load")
-int BPF_PROG(se_mod_load, struct module *module)
+int SE_PROG(se_mod_load, struct module *module)
 {
 	on_module(module, SE_OP_MODULE_LOAD, SE_HOOK_MODULE_LOAD, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/module_load")
-int BPF_PROG(se_mod_load_bnd, struct module *module)
+int SE_PROG(se_mod_load_bnd, struct module *module)
 {
 	on_module(module, SE_OP_MODULE_LOAD, SE_HOOK_MODULE_LOAD, SE_WALK_BOUNDED);
 	return 0;
 }
 
 SEC("tp_btf/module_free")
-int BPF_PROG(se_mod_free, struct module *module)
+int SE_PROG(se_mod_free, struct module *module)
 {
 	on_module(module, SE_OP_MODULE_UNLOAD, SE_HOOK_MODULE_FREE, SE_WALK_BOUNDED);
 	return 0;
@@ -117,14 +117,14 @@ static __always_inline void on_module_call(struct pt_regs *regs, long ret,
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_module, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_module, struct pt_regs *regs, long ret)
 {
 	on_module_call(regs, ret, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_mod_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_mod_bnd, struct pt_regs *regs, long ret)
 {
 	on_module_call(regs, ret, SE_WALK_BOUNDED);
 	return 0;
@@ -156,14 +156,14 @@ static __always_inline void on_kexec(struct pt_regs *regs, long ret, const enum 
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_kexec, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_kexec, struct pt_regs *regs, long ret)
 {
 	on_kexec(regs, ret, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_kexec_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_kexec_bnd, struct pt_regs *regs, long ret)
 {
 	on_kexec(regs, ret, SE_WALK_BOUNDED);
 	return 0;
@@ -282,7 +282,7 @@ static __always_inline __s32 descriptor_of(__u32 command, const __u32 *words, __
  * second. What it loads and attaches is, and marked.
  */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_bpf, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_bpf, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct se_bpf_object object = {};
@@ -347,7 +347,7 @@ int BPF_PROG(se_sc_bpf, struct pt_regs *regs, long ret)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_perf, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_perf, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct perf_event___attr *event;
@@ -387,7 +387,7 @@ int BPF_PROG(se_sc_perf, struct pt_regs *regs, long ret)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_uffd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_uffd, struct pt_regs *regs, long ret)
 {
 	struct se_buf *buf = se_privilege__called(SE_KIND_USERFAULTFD, regs, ret, NULL);
 	struct se_args args = {};
@@ -401,7 +401,7 @@ int BPF_PROG(se_sc_uffd, struct pt_regs *regs, long ret)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_memfd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_memfd, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	bool is_secret = se_syscall_call(regs) == SE_CALL_MEMFD_SECRET;
@@ -553,28 +553,28 @@ static __always_inline void on_mprotect(struct pt_regs *regs, long ret, const en
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_mmap, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_mmap, struct pt_regs *regs, long ret)
 {
 	on_mmap(regs, ret, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_mmap_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_mmap_bnd, struct pt_regs *regs, long ret)
 {
 	on_mmap(regs, ret, SE_WALK_BOUNDED);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_mprot, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_mprot, struct pt_regs *regs, long ret)
 {
 	on_mprotect(regs, ret, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_mprot_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_mprot_bnd, struct pt_regs *regs, long ret)
 {
 	on_mprotect(regs, ret, SE_WALK_BOUNDED);
 	return 0;

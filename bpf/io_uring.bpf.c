@@ -129,7 +129,7 @@ static __always_inline void on_submit(struct io_kiocb *req)
 }
 
 SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(se_uring_submit, struct io_kiocb *req)
+int SE_PROG(se_uring_submit, struct io_kiocb *req)
 {
 	on_submit(req);
 	return 0;
@@ -137,15 +137,14 @@ int BPF_PROG(se_uring_submit, struct io_kiocb *req)
 
 /* The same under its older name. */
 SEC("tp_btf/io_uring_submit_sqe")
-int BPF_PROG(se_uring_sqe, struct io_kiocb *req)
+int SE_PROG(se_uring_sqe, struct io_kiocb *req)
 {
 	on_submit(req);
 	return 0;
 }
 
 SEC("tp_btf/io_uring_complete")
-int BPF_PROG(se_uring_done, struct io_ring_ctx *ring, struct io_kiocb *req,
-	     struct io_uring_cqe *cqe)
+int SE_PROG(se_uring_done, struct io_ring_ctx *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
 {
 	on_complete(ring, req, BPF_CORE_READ(cqe, user_data), BPF_CORE_READ(cqe, res));
 	return 0;
@@ -153,8 +152,8 @@ int BPF_PROG(se_uring_done, struct io_ring_ctx *ring, struct io_kiocb *req,
 
 /* The same before it handed over the completion. */
 SEC("tp_btf/io_uring_complete")
-int BPF_PROG(se_uring_result, struct io_ring_ctx *ring, struct io_kiocb *req, __u64 user_data,
-	     int res)
+int SE_PROG(se_uring_result, struct io_ring_ctx *ring, struct io_kiocb *req, __u64 user_data,
+	    int res)
 {
 	on_complete(ring, req, user_data, res);
 	return 0;
@@ -178,7 +177,7 @@ static long settle_step(__u32 index, struct io_wq_work_node **node)
  * of the batch, or the one that this worker has at hand.
  */
 SEC("tp_btf/io_uring_cqe_overflow")
-int BPF_PROG(se_uring_over, struct io_ring_ctx *ring)
+int SE_PROG(se_uring_over, struct io_ring_ctx *ring)
 {
 	struct io_wq_work_node *node = BPF_CORE_READ(ring, submit_state.compl_reqs.first);
 	struct task_struct *task = (void *)bpf_get_current_task();

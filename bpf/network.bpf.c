@@ -435,7 +435,7 @@ static __always_inline void on_closed(const struct sock *sk, int old)
 }
 
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(se_sock_state, const struct sock *sk, const int old, const int new)
+int SE_PROG(se_sock_state, const struct sock *sk, const int old, const int new)
 {
 	if (new != SE_TCP_ESTABLISHED &&new != SE_TCP_CLOSE &&new != SE_TCP_SYN_SENT &&new !=
 	    SE_TCP_LISTEN)

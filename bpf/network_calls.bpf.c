@@ -305,7 +305,7 @@ static __always_inline void unix_connected(struct sock *sk, struct pt_regs *regs
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_connect, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_connect, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct se_flow *flow;
@@ -336,7 +336,7 @@ int BPF_PROG(se_sc_connect, struct pt_regs *regs, long ret)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_accept, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_accept, struct pt_regs *regs, long ret)
 {
 	struct sock *sk = ret < 0 ? NULL : sock_of(ret);
 
@@ -347,7 +347,7 @@ int BPF_PROG(se_sc_accept, struct pt_regs *regs, long ret)
 
 /* A bind that was refused, or any where there is no hook. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_bind, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_bind, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct given given = {};
@@ -381,7 +381,7 @@ int BPF_PROG(se_sc_bind, struct pt_regs *regs, long ret)
 
 /* A listen that was refused, or one whose port the kernel has chosen meanwhile. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_listen, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_listen, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct se_flow *flow;
@@ -416,7 +416,7 @@ int BPF_PROG(se_sc_listen, struct pt_regs *regs, long ret)
 
 /* Sockets of packets, and raw ones that were refused; all raw ones where there is no hook. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_socket, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_socket, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct se_net *net;
@@ -455,7 +455,7 @@ int BPF_PROG(se_sc_socket, struct pt_regs *regs, long ret)
  * address is what user memory holds when the call returns.
  */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_send, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_send, struct pt_regs *regs, long ret)
 {
 	__u32 reported = SE_PEER_REPORTED, call;
 	struct se_args args = {};
@@ -511,7 +511,7 @@ int BPF_PROG(se_sc_send, struct pt_regs *regs, long ret)
 
 /* Goes on to the program of the call that is meant, if there is one. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_sockcall, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_sockcall, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	__u32 call = SE_CALL_NONE;

@@ -75,7 +75,7 @@ static __always_inline __u32 id_of(__u64 arg, bool is_16)
  * Only setfsuid() and setfsgid() tell the old value; file servers call them all day to set what is set.
  */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_creds, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_creds, struct pt_regs *regs, long ret)
 {
 	__u32 call = se_syscall_call(regs);
 	struct se_credentials *record;
@@ -128,7 +128,7 @@ static __always_inline bool is_ptrace_wanted(__u32 request)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_ptrace, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_ptrace, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct se_merge_key key = {};
@@ -204,14 +204,14 @@ static __always_inline void on_process_memory(struct pt_regs *regs, long ret,
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_vm, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_vm, struct pt_regs *regs, long ret)
 {
 	on_process_memory(regs, ret, SE_WALK_LOOP);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_vm_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_vm_bnd, struct pt_regs *regs, long ret)
 {
 	on_process_memory(regs, ret, SE_WALK_BOUNDED);
 	return 0;
@@ -222,8 +222,8 @@ int BPF_PROG(se_sc_vm_bnd, struct pt_regs *regs, long ret)
  * queues a process may put into a siginfo as well, to look like them; then it is inside of one of three calls.
  */
 SEC("tp_btf/signal_generate")
-int BPF_PROG(se_signal, int sig, struct kernel_siginfo *info, struct task_struct *target, int group,
-	     int result)
+int SE_PROG(se_signal, int sig, struct kernel_siginfo *info, struct task_struct *target, int group,
+	    int result)
 {
 	__u64 special = ((__u64 *)ctx)[1];
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -259,7 +259,7 @@ int BPF_PROG(se_signal, int sig, struct kernel_siginfo *info, struct task_struct
  * kernel names its threads; neither is meant.
  */
 SEC("tp_btf/task_rename")
-int BPF_PROG(se_rename, struct task_struct *task, const char *name)
+int SE_PROG(se_rename, struct task_struct *task, const char *name)
 {
 	struct task_struct___privilege *more = (void *)task;
 	struct task_struct *current = (void *)bpf_get_current_task();
@@ -306,7 +306,7 @@ static __always_inline bool is_option_wanted(__u32 option)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_prctl, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_prctl, struct pt_regs *regs, long ret)
 {
 	struct se_merge_key key = {};
 	struct se_args args = {};
@@ -340,7 +340,7 @@ static __always_inline bool is_keyctl_idle(__u32 operation)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_keys, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_keys, struct pt_regs *regs, long ret)
 {
 	__u32 call = se_syscall_call(regs), operation;
 	__u64 type = 0, description = 0;
@@ -399,7 +399,7 @@ static __always_inline void fill_namespaces(struct se_privilege *dst, struct tas
 
 /* unshare() and setns(). A clone into new namespaces shows in the fork event of the child, which names them all. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_ns, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_ns, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	bool is_setns = se_syscall_call(regs) == SE_CALL_SETNS;
@@ -446,7 +446,7 @@ out:
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_uts, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_uts, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	bool is_domain = se_syscall_call(regs) == SE_CALL_SETDOMAINNAME;
@@ -516,7 +516,7 @@ static __always_inline void fill_adjustment(struct se_privilege *dst, __u64 time
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_clock, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_clock, struct pt_regs *regs, long ret)
 {
 	__u32 call = se_syscall_call(regs), modes = 0;
 	bool narrow, adjusts, has_clock;
@@ -560,7 +560,7 @@ int BPF_PROG(se_sc_clock, struct pt_regs *regs, long ret)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_swap, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_swap, struct pt_regs *regs, long ret)
 {
 	bool is_on = se_syscall_call(regs) == SE_CALL_SWAPON;
 	struct se_args args = {};
@@ -578,7 +578,7 @@ int BPF_PROG(se_sc_swap, struct pt_regs *regs, long ret)
 
 /* One that succeeds and ends this kernel never returns, so it cannot be seen here. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_reboot, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_reboot, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct se_buf *buf = se_privilege__called(SE_KIND_REBOOT, regs, ret, NULL);

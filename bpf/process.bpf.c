@@ -72,20 +72,16 @@ static __always_inline void on_exec(struct task_struct *task, pid_t old_pid,
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(se_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+int SE_PROG(se_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
-	se_enter();
 	on_exec(se_typed(task), old_pid, bprm, SE_WALK_LOOP);
-	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(se_exec_bnd, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+int SE_PROG(se_exec_bnd, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
-	se_enter();
 	on_exec(se_typed(task), old_pid, bprm, SE_WALK_BOUNDED);
-	se_leave();
 	return 0;
 }
 
@@ -151,20 +147,16 @@ static __always_inline void on_failed_exec(struct pt_regs *regs, long ret,
 
 /* Called by se_sys_exit, as all programs on sys_exit but that one. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_exec_failed, struct pt_regs *regs, long ret)
+int SE_PROG(se_exec_failed, struct pt_regs *regs, long ret)
 {
-	se_enter();
 	on_failed_exec(regs, ret, SE_WALK_LOOP);
-	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_failed_bnd, struct pt_regs *regs, long ret)
+int SE_PROG(se_failed_bnd, struct pt_regs *regs, long ret)
 {
-	se_enter();
 	on_failed_exec(regs, ret, SE_WALK_BOUNDED);
-	se_leave();
 	return 0;
 }
 
@@ -186,11 +178,9 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(se_fork, struct task_struct *parent, struct task_struct *child)
+int SE_PROG(se_fork, struct task_struct *parent, struct task_struct *child)
 {
-	se_enter();
 	on_fork(se_typed(parent), se_typed(child));
-	se_leave();
 	return 0;
 }
 
@@ -238,19 +228,17 @@ static __always_inline void on_exit(struct task_struct *task)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(se_exit, struct task_struct *task)
+int SE_PROG(se_exit, struct task_struct *task)
 {
 	struct trace_event_raw_sched_process_exit___dead *raw = NULL;
 	bool last;
 
-	se_enter();
 	if (bpf_core_field_exists(raw->group_dead))
 		last = ctx[1] & 0xff;
 	else
 		last = is_last_thread(task);
 	if (last)
 		on_exit(se_typed(task));
-	se_leave();
 	return 0;
 }
 
@@ -270,11 +258,9 @@ static __always_inline void on_cgroup(struct cgroup *cgroup, const char *path, _
 }
 
 SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(se_cgroup_mkdir, struct cgroup *cgroup, const char *path)
+int SE_PROG(se_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 {
-	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_MKDIR);
-	se_leave();
 	return 0;
 }
 
@@ -283,20 +269,16 @@ int BPF_PROG(se_cgroup_mkdir, struct cgroup *cgroup, const char *path)
  * comes after the last of them is gone, so the id can be resolved for every event of theirs.
  */
 SEC("tp_btf/cgroup_release")
-int BPF_PROG(se_cgroup_rel, struct cgroup *cgroup, const char *path)
+int SE_PROG(se_cgroup_rel, struct cgroup *cgroup, const char *path)
 {
-	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_RELEASE);
-	se_leave();
 	return 0;
 }
 
 SEC("tp_btf/cgroup_rename")
-int BPF_PROG(se_cgroup_ren, struct cgroup *cgroup, const char *path)
+int SE_PROG(se_cgroup_ren, struct cgroup *cgroup, const char *path)
 {
-	se_enter();
 	on_cgroup(cgroup, path, SE_CGROUP_RENAME);
-	se_leave();
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("tp_btf/io_uring_create")
-int BPF_PROG(se_ring_create, int fd, void *ring, u32 sq_entries, u32 cq_entries, u32 flags)
+int SE_PROG(se_ring_create, int fd, void *ring, u32 sq_entries, u32 cq_entries, u32 flags)
 {
 	struct se_privilege *record = se_privilege__reserve(SE_KIND_IO_URING,
 							    SE_HOOK_IO_URING_CREATE, NULL);
@@ -24,7 +24,7 @@ int BPF_PROG(se_ring_create, int fd, void *ring, u32 sq_entries, u32 cq_entries,
 
 /* Attempts that were refused: rings can be switched off for all, or for those without rights. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(se_sc_ring, struct pt_regs *regs, long ret)
+int SE_PROG(se_sc_ring, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	struct se_buf *buf;

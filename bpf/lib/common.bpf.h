@@ -37,10 +37,11 @@ enum se_kernel {
 };
 
 /*
- * On kernels where a program on a tracepoint can be preempted (7.x), a task that comes between and takes the
- * same way is skipped by the kernel, which keeps a program from interrupting itself on a CPU. So programs
- * forbid preemption while they run, where the kernel offers that (6.10). What is skipped all the same, in
- * the few instructions before, is counted by the kernel and told as such.
+ * A program that is preempted is in the way of others: a task that comes between and takes the same way is skipped by
+ * the kernel, which keeps a program from interrupting itself on a CPU, and programs of a kind share buffers. So
+ * programs forbid preemption while they run, where the kernel offers that (6.10): those on trampolines always, those
+ * on tracepoints on kernels that do not do it for them (7.0, see SE_PROG()). What is skipped all the same, in the few
+ * instructions before, is counted by the kernel and told as such.
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;

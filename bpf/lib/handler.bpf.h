@@ -7,18 +7,18 @@
 #include "syscall.bpf.h"
 
 /* A handler and its twin for kernels without bpf_loop(). */
-#define SE_HANDLER(name, body)                                           \
-	SEC("tp_btf/sys_exit")                                           \
-	int BPF_PROG(se_sc_##name, struct pt_regs *regs, long ret)       \
-	{                                                                \
-		body(regs, ret, SE_WALK_LOOP);                           \
-		return 0;                                                \
-	}                                                                \
-	SEC("tp_btf/sys_exit")                                           \
-	int BPF_PROG(se_sc_##name##_bnd, struct pt_regs *regs, long ret) \
-	{                                                                \
-		body(regs, ret, SE_WALK_BOUNDED);                        \
-		return 0;                                                \
+#define SE_HANDLER(name, body)                                          \
+	SEC("tp_btf/sys_exit")                                          \
+	int SE_PROG(se_sc_##name, struct pt_regs *regs, long ret)       \
+	{                                                               \
+		body(regs, ret, SE_WALK_LOOP);                          \
+		return 0;                                               \
+	}                                                               \
+	SEC("tp_btf/sys_exit")                                          \
+	int SE_PROG(se_sc_##name##_bnd, struct pt_regs *regs, long ret) \
+	{                                                               \
+		body(regs, ret, SE_WALK_BOUNDED);                       \
+		return 0;                                               \
 	}
 
 /* What a system call did. */

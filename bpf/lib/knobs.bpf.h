@@ -22,6 +22,8 @@ const volatile __u32 se_env_max __weak = 0;
 const volatile __u32 se_exec_room __weak = sizeof(struct se_exec) + 4 * SE_PATH_MAX +
 					   SE_ARGS_DEFAULT;
 
+/* Programs on tracepoints can be preempted. */
+const volatile __u8 se_preemptible __weak = 0;
 /* Buffers a CPU, see enum se_lane. */
 const volatile __u32 se_lanes __weak = 5;
 /* Kinds of records that somebody wants, a bit each. */
@@ -52,5 +54,23 @@ const volatile __u8 se_skip_pseudo __weak = 1;
 const volatile __u64 se_bulk_rate __weak = 0;
 const volatile __u8 se_backpressure __weak = 0;
 const volatile __u64 se_bulk_bytes __weak = 4194304;
+
+/* BPF_PROG() for programs on tracepoints, which are not preempted. */
+#define SE_PROG(name, args...)                                                  \
+	name(unsigned long long *ctx);                                          \
+	static __always_inline int ____##name(unsigned long long *ctx, ##args); \
+	int name(unsigned long long *ctx)                                       \
+	{                                                                       \
+		int result;                                                     \
+                                                                                \
+		if (se_preemptible)                                             \
+			se_enter();                                             \
+		_Pragma("GCC diagnostic push")                                  \
+			_Pragma("GCC diagnostic ignored \"-Wint-conversion\"")  \
+				result = ____##name(___bpf_ctx_cast(args));     \
+		_Pragma("GCC diagnostic pop") if (se_preemptible) se_leave();   \
+		return result;                                                  \
+	}                                                                       \
+	static __always_inline int ____##name(unsigned long long *ctx, ##args)
 
 #endif

@@ -16,8 +16,8 @@ cd "$(dirname "$0")/../.."
 suites=(privileged_kernel)
 # What distributions enable beside BPF, in their order. Names that a kernel does not know are ignored.
 modules=landlock,lockdown,yama,integrity,apparmor
-# Seconds that a guest gets for itself and for each test: ten times what an idle machine takes.
-boot_limit=120 test_limit=15
+# Seconds that a guest gets for itself and for each test: several times what the slowest kernel takes, the oldest.
+boot_limit=120 test_limit=40
 
 short=no
 if [ "${1:-}" = --short ]; then
@@ -47,7 +47,8 @@ vm=$PWD/$out/vm
 results=$vm/results
 mkdir -p "$results"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck disable=SC2046 # one word for each guest
+trap 'kill $(jobs -pr) 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # First the kernels: without them nothing has to be built.
 declare -A directory=()
@@ -91,23 +92,49 @@ done
 passed=0 failed=0 died=0 started=$SECONDS
 declare -a rows=()
 
-# guest KERNEL LSM HOOKS...: one boot; LSM is bpf or none. Adds lines to $work/tsv and a row to the summary.
-guest() {
-	local kernel=$1 lsm=$2 begun=$SECONDS status=0 release list=$modules limit last trouble='' hooks row good
-	shift 2
-	local report=$work/report console=$work/console
-	release=$(basename "${directory[$kernel]}")
+# What each guest's files in $work/GUEST are about: KERNEL LSM HOOKS..., where LSM is bpf or none.
+declare -a guests=()
+for kernel in "${kernels[@]}"; do
+	[ -n "${directory[$kernel]}" ] || continue
+	if [ "$short" = yes ]; then
+		guests+=("$kernel bpf trampoline" "$kernel none syscall")
+	else
+		guests+=("$kernel bpf trampoline syscall" "$kernel none trampoline syscall")
+	fi
+	rm -f "$results/$kernel.tsv"
+done
+
+# limit HOOKS...: seconds that a guest may take.
+limit() {
+	echo $((boot_limit + test_limit * tests * $#))
+}
+
+# boot DIRECTORY KERNEL LSM HOOKS...: runs a guest to its end and leaves its report, console, QEMU's messages, status
+# and time in the directory. One guest has one CPU, so there may be as many at a time as this machine has.
+boot() {
+	local to=$1 kernel=$2 lsm=$3 begun=$SECONDS status=0 list=$modules
+	shift 3
 	[ "$lsm" = none ] || list=$modules,bpf
-	limit=$((boot_limit + test_limit * tests * $#))
-	SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$limit SENTINEL_VM_TESTS=$pattern \
-		tests/vm/boot.sh "${directory[$kernel]}" "$work/suites" "$report" "$console" "lsm=$list" \
-		>"$work/qemu" 2>&1 || status=$?
+	SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$(limit "$@") SENTINEL_VM_TESTS=$pattern \
+		tests/vm/boot.sh "${directory[$kernel]}" "$work/suites" "$to/report" "$to/console" "lsm=$list" \
+		>"$to/qemu" 2>&1 || status=$?
+	echo "$status $((SECONDS - begun))" >"$to/status"
+	echo "test-vm: the guest with $kernel and security modules $lsm ended after $((SECONDS - begun)) s"
+}
+
+# judge DIRECTORY KERNEL LSM HOOKS...: adds the guest's lines to the results and a row to the summary.
+judge() {
+	local from=$1 kernel=$2 lsm=$3 status seconds release last trouble='' hooks row good
+	shift 3
+	local report=$from/report
+	read -r status seconds <"$from/status"
+	release=$(basename "${directory[$kernel]}")
 
 	last=$(awk -F '\t' '$1 == "begin" { test = $4 " (" $2 ")" } END { print test }' "$report")
 	if [ "$status" = 124 ]; then
-		trouble="took longer than $limit s, lastly with ${last:-starting}"
+		trouble="took longer than $(limit "$@") s, lastly with ${last:-starting}"
 	elif [ "$status" != 0 ]; then
-		trouble="QEMU ended with $status: $(tail -n 1 "$work/qemu")"
+		trouble="QEMU ended with $status: $(tail -n 1 "$from/qemu")"
 	elif ! grep -q '^fact' "$report"; then
 		trouble="died before the first test"
 	elif ! grep -qx end "$report"; then
@@ -129,7 +156,7 @@ guest() {
 		passed=$((passed + good))
 	done
 	failed=$((failed + $(awk -F '\t' '$1 == "test" && $5 != "ok" { n++ } END { print n + 0 }' "$report")))
-	row+=$(printf ' %7d s' $((SECONDS - begun)))
+	row+=$(printf ' %7d s' "$seconds")
 	rows+=("$row")
 	printf 'test-vm: %s\n' "$row"
 
@@ -141,25 +168,26 @@ guest() {
 	fi
 	if [ -n "$trouble" ] || grep -q '^output' "$report"; then
 		echo "test-vm: the last lines of its kernel:"
-		tail -n 25 "$console" | tr -d '\r' | sed 's/^/  | /'
+		tail -n 25 "$from/console" | tr -d '\r' | sed 's/^/  | /'
 	fi
 	awk -F '\t' -v OFS='\t' -v kernel="$kernel" -v release="$release" -v lsm="$lsm" '
 		$1 == "test" { print kernel, release, lsm, $2, "test", $3 "::" $4, "-", $5 }
-		$1 == "class" { print kernel, release, lsm, $2, "class", $3, $4, $5 }' "$report" >>"$work/tsv"
+		$1 == "class" { print kernel, release, lsm, $2, "class", $3, $4, $5 }' "$report" >>"$results/$kernel.tsv"
 }
 
+for guest in "${!guests[@]}"; do
+	mkdir "$work/$guest"
+	read -r -a what <<<"${guests[$guest]}"
+	while [ "$(jobs -pr | wc -l)" -ge "$(nproc)" ]; do
+		wait -n
+	done
+	boot "$work/$guest" "${what[@]}" &
+done
+wait
 printf 'test-vm: %-28s %-5s %14s %14s %9s\n' kernel lsm trampoline syscall time
-for kernel in "${kernels[@]}"; do
-	[ -n "${directory[$kernel]}" ] || continue
-	: >"$work/tsv"
-	if [ "$short" = yes ]; then
-		guest "$kernel" bpf trampoline
-		guest "$kernel" none syscall
-	else
-		guest "$kernel" bpf trampoline syscall
-		guest "$kernel" none trampoline syscall
-	fi
-	mv "$work/tsv" "$results/$kernel.tsv"
+for guest in "${!guests[@]}"; do
+	read -r -a what <<<"${guests[$guest]}"
+	judge "$work/$guest" "${what[@]}"
 done
 
 if [ "$short" = no ] && [ "${kernels[*]}" = "${all[*]}" ] && [ ${#skipped[@]} = 0 ] && [ "$died" = 0 ]; then

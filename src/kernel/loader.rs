@@ -376,6 +376,7 @@ fn prepare(
     maps.se_cgroup_bufs.set_max_entries(cpus).map_err(set("the control group buffers' number"))?;
     if let Some(knobs) = maps.rodata_data.as_deref_mut() {
         knobs.se_agent_tgid = agent_pid;
+        knobs.se_preemptible = u8::from(plan.preemptible);
         knobs.se_page_bytes = page.and_then(|n| u32::try_from(n).ok()).unwrap_or(4096);
         let routes = plan.routes();
         knobs.se_calls_any = routes.any;

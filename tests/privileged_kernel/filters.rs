@@ -15,7 +15,6 @@ use sentinel_edge::event::{Body, Kind};
 use sentinel_edge::kernel::counters::Counters;
 use sentinel_edge::kernel::loader::Kernel;
 use sentinel_edge::kernel::merge::{Merger, Untold};
-use sentinel_edge::kernel::plan::plan;
 use sentinel_edge::kernel::reader::Reader;
 use sentinel_edge::kernel::records::Records;
 use sentinel_edge::kernel::{Config, Filter, support};
@@ -24,7 +23,7 @@ use sentinel_edge::metrics::{Metrics, Program};
 use sentinel_edge::util::clock;
 
 use crate::acts::act;
-use crate::rig::{hooks, reap, shell};
+use crate::rig::{hooks, planned, reap, shell};
 
 const OPENS: [Kind; 2] = [Kind::FileOpen, Kind::FileRead];
 
@@ -73,8 +72,7 @@ fn config() -> Config {
 impl Filtered {
     fn with(config: Config) -> Self {
         let _ = env_logger::try_init();
-        let facts = support::probe(&support::Roots::default());
-        let plan = plan(&facts, &config).expect("a kernel that the agent supports, and root");
+        let plan = planned(&config, false, false);
         let mut kernel = Kernel::load(&config, &plan, std::process::id()).expect("loading");
         let metrics = Arc::new(Metrics::default());
         let reader = kernel.reader(Arc::clone(&metrics)).expect("a reader");

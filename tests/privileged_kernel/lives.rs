@@ -69,7 +69,11 @@ fn exits_tell_what_the_process_used() {
     assert!(status.success());
     let exit = rig.exit(pid);
     let mib = exit.max_rss_bytes >> 20;
-    assert!((64..128).contains(&mib), "{mib} MiB");
+    // Until its exec the child shares the memory of this process, and the kernel counts the most of both.
+    let own = fs::read_to_string("/proc/self/status").expect("own status");
+    let peak = own.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the most ever resident");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("kilobytes");
+    assert!((64..128.max(peak / 1024 + 2)).contains(&mib), "{mib} MiB");
     assert!(exit.cpu_ns > 5_000_000, "512 MiB of zeros in {} ns", exit.cpu_ns);
     assert!(exit.utime_ns + exit.stime_ns <= 2 * exit.cpu_ns + 50_000_000);
 }

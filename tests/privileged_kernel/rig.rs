@@ -126,7 +126,7 @@ pub struct Rig {
 }
 
 /// The plan for this host, perhaps with the lower rung.
-fn planned(config: &Config, bounded: bool, no_cgroups: bool) -> Plan {
+pub fn planned(config: &Config, bounded: bool, no_cgroups: bool) -> Plan {
     let mut facts = support::probe(&support::Roots::default());
     if wants_trampolines(config) {
         facts.try_trampolines();

@@ -42,6 +42,9 @@ pub const OLDEST_KERNEL: (u32, u32) = (5, 8);
 /// The first kernel that charges maps to the memory cgroup and not to the limit on locked memory.
 pub const MAPS_NOT_LOCKED: (u32, u32) = (5, 11);
 
+/// The first kernel that runs programs on tracepoints with preemption on: it guards them by SRCU.
+const PREEMPTIBLE: (u32, u32) = (7, 0);
+
 /// What to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -58,6 +61,8 @@ pub struct Plan {
     pub cgroup2: Option<String>,
     /// How many arguments functions take on which trampolines go.
     pub arguments: BTreeMap<String, u32>,
+    /// Programs on tracepoints can be preempted, and must forbid it themselves.
+    pub preemptible: bool,
     /// What to load if the kernel refuses this plan: the same without trampolines. None if there are none.
     pub fallback: Option<Box<Plan>>,
 }
@@ -287,6 +292,7 @@ fn ladder(facts: &Facts, config: &Config) -> Plan {
         raise_memlock: needs_memlock(facts),
         cgroup2: facts.cgroup2.clone().ok(),
         arguments: facts.btf.as_ref().map(|btf| btf.functions.clone()).unwrap_or_default(),
+        preemptible: !facts.release.is_before(PREEMPTIBLE),
         fallback: None,
     }
 }
