@@ -511,7 +511,7 @@ int SE_PROG(se_sc_send, struct pt_regs *regs, long ret)
 
 /* Goes on to the program of the call that is meant, if there is one. */
 SEC("tp_btf/sys_exit")
-int SE_PROG(se_sc_sockcall, struct pt_regs *regs, long ret)
+int BPF_PROG(se_sc_sockcall, struct pt_regs *regs, long ret)
 {
 	struct se_args args = {};
 	__u32 call = SE_CALL_NONE;

@@ -24,6 +24,7 @@ enum se_kernel {
 	SE_MINOR_BITS = 20,
 	SE_THREAD_BYTES = 16384, /* a kernel stack, before bpf_task_pt_regs() */
 
+	SE_O_NONBLOCK = 04000,
 	SE_S_IFMT = 0170000,
 	SE_S_IFCHR = 0020000,
 	SE_S_IFDIR = 0040000,
@@ -45,6 +46,8 @@ enum se_kernel {
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
+extern void bpf_local_irq_save(unsigned long *) __ksym __weak;
+extern void bpf_local_irq_restore(unsigned long *) __ksym __weak;
 
 static __always_inline void se_enter(void)
 {
@@ -52,10 +55,24 @@ static __always_inline void se_enter(void)
 		bpf_preempt_disable();
 }
 
+/*
+ * A task that is to give way is switched as soon as preemption is allowed again, which would be in here, where it leaves
+ * the others without this program until it goes on. With interrupts off it is not switched, and the next opportunity
+ * is after the program's end (preempt_schedule(); the functions are there since 6.14).
+ */
 static __always_inline void se_leave(void)
 {
-	if (bpf_ksym_exists(bpf_preempt_disable) && bpf_ksym_exists(bpf_preempt_enable))
+	unsigned long flags;
+
+	if (!bpf_ksym_exists(bpf_preempt_disable) || !bpf_ksym_exists(bpf_preempt_enable))
+		return;
+	if (!bpf_ksym_exists(bpf_local_irq_save) || !bpf_ksym_exists(bpf_local_irq_restore)) {
 		bpf_preempt_enable();
+		return;
+	}
+	bpf_local_irq_save(&flags);
+	bpf_preempt_enable();
+	bpf_local_irq_restore(&flags);
 }
 
 #define SE_HUGETLBFS_MAGIC 0x958458f6ULL

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::event::Kind;
 use crate::event::ecs::own::Gap;
-use crate::metrics::{Metrics, Reason};
+use crate::metrics::{Metrics, Program, Reason};
 use crate::util::clock;
 use crate::util::limit::Limit;
 
 /// What the kernel side loses without anybody having asked for it, and what the agent's own log says of it.
-const LOSSES: [(Reason, &str); 2] = [
+const LOSSES: [(Reason, &str); 3] = [
     (Reason::RingFull, "found no room in their ring"),
     (Reason::RateLimited, "were over the limit of the bulk classes, [ebpf] max_events_per_sec"),
+    (Reason::Skipped, "were skipped by the kernel, which keeps a program from interrupting itself"),
 ];
 
 /// Without these the process table goes wrong.
@@ -26,6 +27,9 @@ pub struct Overflow {
     told: [[u64; Kind::COUNT]; LOSSES.len()],
     told_ns: u64,
     unsaid: [u64; LOSSES.len()],
+    /// Skipped runs of programs that report several classes: how many of them would have been events nobody knows.
+    runs: u64,
+    unsaid_runs: u64,
     said: Limit,
     /// The process table was not compared with what runs since the last loss that it minds.
     pub is_table_stale: bool,
@@ -37,6 +41,8 @@ impl Default for Overflow {
             told: [[0; Kind::COUNT]; LOSSES.len()],
             told_ns: clock::boot_ns(),
             unsaid: [0; LOSSES.len()],
+            runs: 0,
+            unsaid_runs: 0,
             said: Limit::new(SAID_EVERY),
             is_table_stale: false,
         }
@@ -65,16 +71,28 @@ impl Overflow {
                 gaps.push(Gap { sink: "all", reason: reason.name(), classes, sequences: None, times_ns });
             }
         }
+        let runs: u64 = Program::ALL.iter().map(|program| metrics.program_misses.at(*program).get()).sum();
+        let of_one: u64 =
+            Kind::ALL.iter().map(|kind| metrics.events_dropped.at((*kind, Reason::Skipped)).get()).sum();
+        let runs = runs.saturating_sub(of_one);
+        self.unsaid_runs += runs.saturating_sub(std::mem::replace(&mut self.runs, runs));
         gaps
     }
 
     /// What the agent's own log should say of losses now, a line each. Every loss is in one line, once.
     pub fn sayings(&mut self) -> Vec<String> {
-        if self.unsaid.iter().all(|lost| *lost == 0) || self.said.pass().is_none() {
+        let is_nothing = self.unsaid.iter().all(|lost| *lost == 0) && self.unsaid_runs == 0;
+        if is_nothing || self.said.pass().is_none() {
             return Vec::new();
         }
         let lines = LOSSES.iter().zip(std::mem::take(&mut self.unsaid)).filter(|(_, lost)| *lost > 0);
-        lines.map(|((_, what), lost)| format!("{lost} records {what}")).collect()
+        let runs = Some(std::mem::take(&mut self.unsaid_runs)).filter(|runs| *runs > 0).map(|runs| {
+            format!(
+                "the kernel skipped {runs} runs of programs that report several classes; what happened then was not \
+                 seen"
+            )
+        });
+        lines.map(|((_, what), lost)| format!("{lost} records {what}")).chain(runs).collect()
     }
 }
 
@@ -127,6 +145,16 @@ mod tests {
         let said = overflow.sayings();
         assert_eq!(said.len(), 1);
         assert!(said[0].starts_with("5 records were over the limit"), "{said:?}");
+        let mut overflow = Overflow::default();
+        metrics.program_misses.at(Program::SysExit).add(9);
+        metrics.program_misses.at(Program::Fork).add(2);
+        metrics.events_dropped.at((Kind::Fork, Reason::Skipped)).add(2);
+        overflow.look(&metrics);
+        let said = overflow.sayings();
+        assert!(
+            said[1].starts_with("2 records were skipped") && said[2].contains("skipped 9 runs"),
+            "{said:?}"
+        );
         metrics.events_dropped.at((Kind::FileOpen, Reason::RateLimited)).add(5);
         overflow.look(&metrics);
         assert_eq!(overflow.sayings(), [""; 0], "not again within the minute");

@@ -19,7 +19,7 @@ use sentinel_edge::kernel::reader::Reader;
 use sentinel_edge::kernel::records::Records;
 use sentinel_edge::kernel::{Config, Filter, Hooks, support};
 use sentinel_edge::metrics::Metrics;
-use sentinel_edge::metrics::label::{Reason, Stage};
+use sentinel_edge::metrics::label::{Program, Reason, Stage};
 
 use crate::acts::act;
 
@@ -198,6 +198,12 @@ impl Rig {
             counters,
             records: Vec::new(),
         })
+    }
+
+    /// Returns of system calls that the kernel did not show us: where programs can be preempted (7.0) it skips those
+    /// that come in between.
+    pub fn skipped(&self) -> u64 {
+        self.metrics.program_misses.at(Program::SysExit).get()
     }
 
     /// A program reports this kind.

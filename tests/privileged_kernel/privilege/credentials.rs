@@ -16,12 +16,12 @@ fn did(case: &Case, pid: u32) -> Vec<Credentials<'_>> {
 }
 
 /// What comes back from a call that was refused is told.
-fn tells_refusals(case: &Case) -> bool {
+pub(super) fn tells_refusals(case: &Case) -> bool {
     case.rig.hooks_of(Kind::Credentials).any(|hook| hook == "tp_btf/sys_exit")
 }
 
 /// Changes are told by the function that makes them: nobody knows what was asked for.
-fn tells_changes_alone(case: &Case) -> bool {
+pub(super) fn tells_changes_alone(case: &Case) -> bool {
     case.rig.hooks_of(Kind::Credentials).any(|hook| hook == "fentry/commit_creds")
 }
 
