@@ -172,12 +172,12 @@ static __always_inline bool se_is_submitting(struct task_struct *task)
 /* Hands the record out. Workers of an io_uring are known by se_actor__fill() already. */
 static __always_inline void se_trampoline__output(struct se_buf *buf, __u32 kind)
 {
-	if (se_is_submitting((void *)bpf_get_current_task())) {
+	if (se_is_submitting((void *)bpf_get_current_task()))
 		buf->file.actor.flags |= SE_ACTOR_IO_URING;
-		/* Its own, for the time of the attempt: what the request asked for cannot be told apart. */
-		if (kind == SE_KIND_FILE_OPEN || kind == SE_KIND_FILE_READ)
-			buf->file.open_flags &= ~SE_O_NONBLOCK;
-	}
+	/* The ring's own flag, for the time of its first attempt: what the request asked for cannot be told apart. */
+	if (buf->file.actor.flags & SE_ACTOR_IO_URING &&
+	    (kind == SE_KIND_FILE_OPEN || kind == SE_KIND_FILE_READ))
+		buf->file.open_flags &= ~SE_O_NONBLOCK;
 	se_output(&buf->header, kind, SE_RECORD_MAX);
 }
 

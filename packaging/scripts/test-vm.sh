@@ -77,17 +77,33 @@ sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/artifacts" | while read -r b
 	suite=$(basename "$binary")
 	strip --strip-debug -o "$work/suites/${suite%-*}" "$binary"
 done
+# patterns FILE: its lines as one expression.
+patterns() {
+	grep -v '^#' "$1" | paste -sd '|'
+}
 pattern=.
-[ "$short" = no ] || pattern=$(grep -v '^#' tests/vm/short | paste -sd '|')
-tests=0
+[ "$short" = no ] || pattern=$(patterns tests/vm/short)
+on_trampolines=$(patterns tests/vm/trampolines)
+# How many tests a guest runs with these hooks.
+declare -A tests=([syscall]=0 [trampoline]=0)
 for suite in "${suites[@]}"; do
-	count=$("$work/suites/$suite" --ignored --list --format terse | sed -n 's/: test$//p' | grep -cE "$pattern" || true)
-	[ "$count" -gt 0 ] || {
+	names=$("$work/suites/$suite" --ignored --list --format terse | sed -n 's/: test$//p' | grep -E "$pattern" || true)
+	[ -n "$names" ] || {
 		echo "test-vm: $suite has no privileged test" >&2
 		exit 1
 	}
-	tests=$((tests + count))
+	tests[syscall]=$((tests[syscall] + $(wc -l <<<"$names")))
+	tests[trampoline]=$((tests[trampoline] + $(grep -cE "$on_trampolines" <<<"$names" || true)))
 done
+
+# tests_with HOOKS...
+tests_with() {
+	local sum=0 hooks
+	for hooks; do
+		sum=$((sum + tests[$hooks]))
+	done
+	echo "$sum"
+}
 
 passed=0 failed=0 died=0 started=$SECONDS
 declare -a rows=()
@@ -106,7 +122,7 @@ done
 
 # limit HOOKS...: seconds that a guest may take.
 limit() {
-	echo $((boot_limit + test_limit * tests * $#))
+	echo $((boot_limit + test_limit * $(tests_with "$@")))
 }
 
 # boot DIRECTORY KERNEL LSM HOOKS...: runs a guest to its end and leaves its report, console, QEMU's messages, status
@@ -116,6 +132,7 @@ boot() {
 	shift 3
 	[ "$lsm" = none ] || list=$modules,bpf
 	SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$(limit "$@") SENTINEL_VM_TESTS=$pattern \
+		SENTINEL_VM_ON_TRAMPOLINES=$on_trampolines \
 		tests/vm/boot.sh "${directory[$kernel]}" "$work/suites" "$to/report" "$to/console" "lsm=$list" \
 		>"$to/qemu" 2>&1 || status=$?
 	echo "$status $((SECONDS - begun))" >"$to/status"
@@ -141,8 +158,8 @@ judge() {
 		trouble="died in $last"
 	elif [ "$(awk -F '\t' '$2 == "lsm" { print $3 ~ /(^|,)bpf(,|$)/ ? "bpf" : "none" }' "$report")" != "$lsm" ]; then
 		trouble="has the security modules $(awk -F '\t' '$2 == "lsm" { print $3 }' "$report")"
-	elif [ "$(grep -c '^test' "$report")" != $((tests * $#)) ]; then
-		trouble="ran $(grep -c '^test' "$report") tests and not $((tests * $#))"
+	elif [ "$(grep -c '^test' "$report")" != "$(tests_with "$@")" ]; then
+		trouble="ran $(grep -c '^test' "$report") tests and not $(tests_with "$@")"
 	fi
 
 	row=$(printf '%-28s %-5s' "$release" "$lsm")
@@ -152,7 +169,7 @@ judge() {
 			continue
 		fi
 		good=$(awk -F '\t' -v h="$hooks" '$1 == "test" && $2 == h && $5 == "ok" { n++ } END { print n + 0 }' "$report")
-		row+=$(printf ' %14s' "$good of $tests")
+		row+=$(printf ' %14s' "$good of ${tests[$hooks]}")
 		passed=$((passed + good))
 	done
 	failed=$((failed + $(awk -F '\t' '$1 == "test" && $5 != "ok" { n++ } END { print n + 0 }' "$report")))

@@ -17,13 +17,15 @@ use nix::sys::wait::WaitStatus;
 use sentinel_edge::event::{File, FileOp, Kind};
 use sentinel_edge::kernel::Hooks;
 
-use crate::rig::{FILE, Options, Place, Rig, bytes};
+use crate::rig::{FILE, Options, Place, Rig, bytes, either_way};
 
 pub const OPTIONS: Options =
     Options { ring_bytes: 32 << 20, kinds: FILE, hooks: Some(Hooks::Syscall), ..Options::DEFAULT };
 
 /// With either way to walk.
-pub const BOTH: [Options; 2] = [OPTIONS, Options { bounded: true, ..OPTIONS }];
+pub fn both() -> Vec<Options> {
+    either_way(OPTIONS)
+}
 
 /// Says for the table of what runs where that these kinds do here.
 pub fn passed(rig: &Rig, kinds: &[Kind]) {
@@ -167,7 +169,7 @@ fn close(fd: c_int) {
 #[test]
 #[ignore = "needs root and BPF"]
 fn opens_tell_the_object_and_closes_whether_it_was_written() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         let (a, b, new) = (c(root.join("a")), c(root.join("b")), c(root.join("new")));
@@ -320,7 +322,7 @@ fn a_file_without_a_name_and_one_opened_by_handle_are_told() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_path_in_user_memory_is_kept_where_it_names_something_else() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::create_dir(root.join("d")).expect("a directory");

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use sentinel_edge::event::FileOp;
 
 use crate::acts::act;
-use crate::file::{BOTH, expect};
+use crate::file::{both, expect};
 use crate::rig::Place;
 
 /// The numbers of arch/x86/entry/syscalls/syscall_32.tbl.
@@ -124,7 +124,7 @@ fn calls_of_32_bits_tell_the_same() {
     if !has_compat() {
         return;
     }
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::write(root.join("a"), "").expect("a file");

@@ -9,7 +9,7 @@ use nix::libc::{self, c_long};
 use nix::sched::{CloneFlags, unshare};
 use sentinel_edge::event::{FileOp, Kind};
 
-use crate::file::{BOTH, CWD, at, attempt, c, call, expect, passed, text};
+use crate::file::{CWD, at, attempt, both, c, call, expect, passed, text};
 use crate::rig::Place;
 
 /// What the set-up of a role does and no test asks about.
@@ -25,7 +25,7 @@ fn directory(path: impl AsRef<std::path::Path>) -> (fs::File, c_long) {
 #[test]
 #[ignore = "needs root and BPF"]
 fn renames_have_both_ends() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         for name in ["a", "b", "c"] {
@@ -73,7 +73,7 @@ fn renames_have_both_ends() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn removals_links_and_new_entries_have_their_paths() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         let role = || {
@@ -150,7 +150,7 @@ fn removals_links_and_new_entries_have_their_paths() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn permissions_and_owners_are_told_as_they_are_set() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::write(root.join("a"), "").expect("a file");
@@ -212,7 +212,7 @@ fn permissions_and_owners_are_told_as_they_are_set() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn extended_attributes_have_their_names() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::write(root.join("a"), "").expect("a file");
@@ -261,7 +261,7 @@ fn extended_attributes_have_their_names() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn lengths_and_times_are_told_as_they_are_set() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::write(root.join("a"), "").expect("a file");
@@ -319,7 +319,7 @@ fn lengths_and_times_are_told_as_they_are_set() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn mounts_and_roots_are_told() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         fs::create_dir(root.join("m")).expect("a directory");

@@ -12,7 +12,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use sentinel_edge::event::FileOp;
 
-use crate::file::{BOTH, CWD, at, c, call, ended_well, text};
+use crate::file::{CWD, at, both, c, call, ended_well, text};
 use crate::rig::{Options, Place, Rig, bytes};
 
 /// Makes a file by open, a directory by name, and removes both, all relative to the working directory.
@@ -48,7 +48,7 @@ fn assert_touched(seen: Vec<(FileOp, Vec<u8>, bool, bool)>, path: &[u8], what: &
 #[test]
 #[ignore = "needs root and BPF"]
 fn names_come_as_they_are() {
-    for options in BOTH {
+    for options in both() {
         let long = [b'x'; 255];
         for name in [&b"new\nline\"\\"[..], b"\xff\xfe\x80", b" ", &long] {
             let place = Place::new();
@@ -80,7 +80,7 @@ fn descend(root: &Path, depth: usize, width: usize) -> Vec<u8> {
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_longest_paths_are_whole_and_longer_ones_say_what_is_missing() {
-    for options in BOTH {
+    for options in both() {
         // All of 4,000 bytes; more than the kernel takes at once.
         for (depth, width) in [(19, 200), (25, 200)] {
             let place = Place::new();
@@ -113,7 +113,7 @@ fn the_longest_paths_are_whole_and_longer_ones_say_what_is_missing() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_longest_string_of_a_call_is_whole() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         // 4,095 bytes and the NUL.
@@ -144,7 +144,7 @@ fn the_longest_string_of_a_call_is_whole() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_deleted_working_directory_keeps_its_name() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         let role = || {
@@ -163,7 +163,7 @@ fn a_deleted_working_directory_keeps_its_name() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_chroot_stands_in_front_of_every_path() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         let role = || {
@@ -191,7 +191,7 @@ fn private_mounts() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn bind_mounts_and_overlays_are_named_as_the_process_sees_them() {
-    for options in BOTH {
+    for options in both() {
         let place = Place::new();
         let root = place.path();
         for name in ["t", "to"] {

@@ -5,12 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::rig::{Options, Place, Rig, bytes, shell};
+use crate::rig::{Options, Place, Rig, bytes, either_way, shell};
 
-const BOTH: [Options; 2] = [
-    Options { env_max_bytes: 0, ..Options::DEFAULT },
-    Options { env_max_bytes: 0, bounded: true, ..Options::DEFAULT },
-];
+fn both() -> Vec<Options> {
+    either_way(Options { env_max_bytes: 0, ..Options::DEFAULT })
+}
 
 /// A script that goes down `depth` directories with names of `width` bytes, copies a program there and runs it by
 /// a short name, since the kernel takes no path over 4095 bytes.
@@ -30,7 +29,7 @@ fn descend(place: &Place, depth: usize, width: usize) -> (String, PathBuf) {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_path_of_sixty_components_is_whole() {
-    for options in BOTH {
+    for options in both() {
         let (mut rig, place) = (Rig::with(options), Place::new());
         let width = (3900 - bytes(&place.path()).len()) / 60 - 1;
         let (script, path) = descend(&place, 60, width);
@@ -48,9 +47,8 @@ fn a_path_of_sixty_components_is_whole() {
 #[ignore = "needs root and BPF"]
 fn a_path_too_long_or_too_deep_loses_its_head_and_says_so() {
     // Over 4096 bytes; and 300 components, which only the bounded walk cannot climb.
-    for (options, depth, width) in
-        [(BOTH[0], 30, 200), (BOTH[1], 30, 200), (BOTH[0], 300, 4), (BOTH[1], 300, 4)]
-    {
+    let deep = |(depth, width)| both().into_iter().map(move |options| (options, depth, width));
+    for (options, depth, width) in [(30, 200), (300, 4)].into_iter().flat_map(deep) {
         let (mut rig, place) = (Rig::with(options), Place::new());
         let is_cut = depth * width > 4096 || !rig.deep;
         let (script, path) = descend(&place, depth, width);
@@ -76,7 +74,7 @@ fn a_path_too_long_or_too_deep_loses_its_head_and_says_so() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_path_crosses_mounts_and_ignores_a_chroot() {
-    for options in BOTH {
+    for options in both() {
         let (mut rig, place) = (Rig::with(options), Place::new());
         let root = place.path();
         let (shown, program) = (root.display(), place.program.display());
@@ -99,7 +97,7 @@ fn a_path_crosses_mounts_and_ignores_a_chroot() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_root_is_a_slash_and_a_deleted_directory_says_so() {
-    for options in BOTH {
+    for options in both() {
         let (mut rig, place) = (Rig::with(options), Place::new());
         let (pid, _) = rig.run(Command::new("/bin/true").current_dir("/"));
         assert_eq!(rig.exec(pid).program.cwd, b"/");

@@ -104,6 +104,15 @@ pub fn hooks() -> Hooks {
     Hooks::from_name(&name).expect("SENTINEL_TEST_HOOKS is auto, trampoline or syscall")
 }
 
+/// Once with each of the two ways to walk a path. In a guest, which has a rung forced on it, only with that of its
+/// kernel: both are tested on the host, and in emulation the verifier takes long.
+pub fn either_way(options: Options) -> Vec<Options> {
+    match std::env::var_os("SENTINEL_TEST_HOOKS") {
+        Some(_) => vec![options],
+        None => vec![options, Options { bounded: true, ..options }],
+    }
+}
+
 /// Tests of subjects that trampolines have nothing to do with, processes and the network, take what is best.
 fn hooks_for(kinds: &[Kind]) -> Hooks {
     let is_elsewhere = |kind: &Kind| PROCESS.contains(kind) || NETWORK.contains(kind);

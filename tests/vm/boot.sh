@@ -55,9 +55,12 @@ done < <(files "${modules[@]}")
 while read -r file; do
 	put "$file" modules/spare
 done < <(files "$spare")
-printf 'export SENTINEL_VM_HOOKS="%s"\n' "${SENTINEL_VM_HOOKS:-trampoline syscall}" >"$root/payload/environment"
-printf 'export RUST_LOG="%s"\n' "${SENTINEL_VM_LOG:-warn}" >>"$root/payload/environment"
-printf "export tests='%s'\n" "${SENTINEL_VM_TESTS:-.}" >>"$root/payload/environment"
+{
+	printf 'export SENTINEL_VM_HOOKS="%s"\n' "${SENTINEL_VM_HOOKS:-trampoline syscall}"
+	printf 'export RUST_LOG="%s"\n' "${SENTINEL_VM_LOG:-warn}"
+	printf "export tests='%s'\n" "${SENTINEL_VM_TESTS:-.}"
+	printf "export on_trampolines='%s'\n" "${SENTINEL_VM_ON_TRAMPOLINES:-.}"
+} >"$root/payload/environment"
 
 (cd "$root" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0) >"$work/initrd"
 
