@@ -193,7 +193,8 @@ impl Rig {
         kernel.attach().expect("attaching");
         // What is forced may leave something out; the tests that force it say what they expect.
         if options.hooks.is_none() && !options.no_cgroups && !options.may_miss {
-            for sensor in kernel.sensors() {
+            // Requests of io_urings can be read since 6.0; the tests of those say what is missing.
+            for sensor in kernel.sensors().iter().filter(|sensor| !sensor.hook.contains("io_uring")) {
                 if let Some(missing) = &sensor.missing {
                     return Err(format!("{}: {missing}", sensor.symbol));
                 }
