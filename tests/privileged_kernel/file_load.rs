@@ -11,7 +11,7 @@ use crate::file::{CWD, OPTIONS, at, c, call, ended_well, text};
 use crate::rig::{FILE, Options, Place, Rig};
 
 /// Everything that can be done to files without mounts, once, with a name of its own.
-fn everything(number: usize) {
+pub fn everything(number: usize) {
     let [name, new, link, soft] = ["a", "b", "l", "s"].map(|letter| c(format!("{letter}{number}")));
     let flags = (libc::O_WRONLY | libc::O_CREAT) as c_long;
     let fd = call(libc::SYS_openat, [CWD, text(&name), flags, 0o600]).into();
@@ -32,7 +32,7 @@ fn everything(number: usize) {
 }
 
 /// How many events of each kind that makes.
-const EACH: &[(Kind, u64)] = &[
+pub const EACH: &[(Kind, u64)] = &[
     (Kind::FileOpen, 1),
     (Kind::FileClose, 1),
     (Kind::FileRename, 1),

@@ -16,6 +16,7 @@ mod file_paths;
 mod filters;
 mod ledger;
 mod lives;
+mod mixed_load;
 mod network;
 mod network_calls;
 mod network_dns;

@@ -23,7 +23,7 @@ use sentinel_edge::metrics::label::{Reason, Stage};
 use crate::rig::{Options, Rig};
 
 /// A system call with numbers and addresses; negative errno if it fails.
-fn call<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> isize {
+pub fn call<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> isize {
     let mut all = [0; 6];
     all[..N].copy_from_slice(&arguments);
     let [a, b, c, d, e, f] = all;
@@ -37,19 +37,19 @@ fn call<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> isize {
 }
 
 /// The same for one that must succeed.
-fn must<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> usize {
+pub fn must<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> usize {
     let result = call(number, arguments);
     usize::try_from(result).unwrap_or_else(|_| panic!("system call {number}: {result}"))
 }
 
 /// A string in memory that was touched: what the kernel refuses before it has read it, a BPF program can only read if
 /// the page is there.
-fn text(text: &CStr) -> usize {
+pub fn text(text: &CStr) -> usize {
     text.to_owned().into_raw().expose_provenance()
 }
 
 /// Where the kernel reads from.
-fn address<T>(of: &T) -> usize {
+pub fn address<T>(of: &T) -> usize {
     std::ptr::from_ref(of).expose_provenance()
 }
 
@@ -63,7 +63,7 @@ fn descriptor(file: &File) -> usize {
 }
 
 /// A number that a call was given, as an event has it: sign-extended.
-fn number(value: i32) -> usize {
+pub fn number(value: i32) -> usize {
     isize::try_from(value).expect("a number").cast_unsigned()
 }
 
