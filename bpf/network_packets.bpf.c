@@ -237,7 +237,15 @@ static __always_inline int on_packet(struct __sk_buff *skb, const bool out)
 	__u64 key = skb->sk_bits;
 	bool is_dns, is_datagram;
 
-	if (!socket || !read_packet(skb, &packet))
+	/* What is left of one that waits for its last segments to die out has none. */
+	socket = socket ? bpf_sk_fullsock(socket) : NULL;
+	if (!socket)
+		return SE_ALLOW;
+	/* Most packets by far: connections that carry no names are none of this program's business. */
+	if (socket->protocol == SE_IPPROTO_TCP && socket->src_port != SE_DNS_PORT &&
+	    socket->dst_port != __builtin_bswap16(SE_DNS_PORT))
+		return SE_ALLOW;
+	if (!read_packet(skb, &packet))
 		return SE_ALLOW;
 	is_dns = (out ? packet.destination : packet.source) == __builtin_bswap16(SE_DNS_PORT) &&
 		 se_is_wanted(SE_KIND_NET_DNS);
