@@ -92,11 +92,13 @@ function class_table(hooks, i, j, line, part, at, result, said) {
 	print ""
 }
 
-# What a test came to on both rungs, in one word if it is the same.
+# What a test came to on both rungs, in one word if it is the same, or if it only runs on one.
 function both(test, column, t, s) {
 	t = test_result["trampoline" SUBSEP test SUBSEP column]
 	s = test_result["syscall" SUBSEP test SUBSEP column]
-	return t == s ? t : (t == "" ? "-" : t) " / " (s == "" ? "-" : s)
+	if (t == "")
+		return s
+	return t == s ? t : t " / " (s == "" ? "-" : s)
 }
 
 function test_table(section, i, j, n, tests, line, name) {
