@@ -46,27 +46,6 @@ pub const EACH: &[(Kind, u64)] = &[
     (Kind::FileTimes, 1),
 ];
 
-/// attempted = submitted + what was left out or lost, and what was submitted came out.
-fn assert_closes(rig: &mut Rig) {
-    rig.kernel.detach();
-    rig.drain();
-    rig.refresh();
-    let tally = rig.tally();
-    for kind in FILE {
-        let reasons = [
-            Reason::RingFull,
-            Reason::Filtered,
-            Reason::Deduplicated,
-            Reason::Summarised,
-            Reason::RateLimited,
-        ];
-        let lost: u64 = reasons.iter().map(|reason| rig.dropped(*kind, *reason)).sum();
-        let submitted = rig.stage(*kind, Stage::Submitted);
-        assert_eq!(rig.stage(*kind, Stage::Attempted), submitted + lost, "{kind}");
-        assert_eq!(submitted, tally.get(kind).copied().unwrap_or(0), "{kind}");
-    }
-}
-
 #[test]
 #[ignore = "needs root and BPF"]
 fn every_event_of_a_numbered_load_is_accounted_for() {
@@ -78,7 +57,7 @@ fn every_event_of_a_numbered_load_is_accounted_for() {
         (0..ROUNDS).for_each(everything);
     });
     ended_well(status);
-    assert_closes(&mut rig);
+    rig.assert_closes(FILE);
     for (kind, each) in EACH {
         let seen = rig.files(pid).iter().filter(|file| file.kind == *kind).count() as u64;
         assert_eq!(rig.dropped(*kind, Reason::RingFull), 0, "{kind}");
@@ -104,7 +83,7 @@ fn a_full_ring_loses_nothing_in_silence() {
     for child in children {
         ended_well(crate::rig::reap(child));
     }
-    assert_closes(&mut rig);
+    rig.assert_closes(FILE);
     for (kind, each) in EACH {
         let known = rig.stage(*kind, Stage::Attempted) + rig.skipped();
         assert!(known >= each * 2 * ROUNDS as u64, "{kind}");
@@ -158,5 +137,5 @@ fn equal_events_are_merged_with_an_exact_count() {
     assert!(merged(Kind::FileMode) >= ROUNDS - 2);
     assert!(merged(Kind::FileClose) >= ROUNDS - closes);
     assert_eq!(merged(Kind::FileOwner), ROUNDS - 1, "nobody else sets the same owner again and again");
-    assert_closes(&mut rig);
+    rig.assert_closes(FILE);
 }

@@ -23,7 +23,7 @@ use sentinel_edge::metrics::label::{Program, Reason, Stage};
 use sentinel_edge::util::clock;
 
 use crate::acts::act;
-use crate::rig::{hooks, planned, reap, shell};
+use crate::rig::{KERNEL_REASONS, hooks, planned, reap, shell};
 
 const OPENS: [Kind; 2] = [Kind::FileOpen, Kind::FileRead];
 
@@ -160,16 +160,9 @@ impl Filtered {
 
     /// After [`Filtered::finish`]: attempted is submitted and what was left out, and all that was submitted came out.
     fn assert_closes(&self) {
-        let reasons = [
-            Reason::RingFull,
-            Reason::Filtered,
-            Reason::Deduplicated,
-            Reason::Summarised,
-            Reason::RateLimited,
-        ];
         for kind in &self.config.kinds {
             let stage = |stage| self.metrics.events.at((*kind, stage)).get();
-            let lost: u64 = reasons.iter().map(|reason| self.dropped(*kind, *reason)).sum();
+            let lost: u64 = KERNEL_REASONS.iter().map(|reason| self.dropped(*kind, *reason)).sum();
             assert_eq!(stage(Stage::Attempted), stage(Stage::Submitted) + lost, "{kind}");
             assert_eq!(stage(Stage::Submitted), self.tally.get(kind).copied().unwrap_or(0), "{kind}");
             let told = self.metrics.events_merged.at(*kind).get();

@@ -10,16 +10,6 @@ use crate::rig::{Options, Place, Rig};
 
 const KINDS: [Kind; 5] = [Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit, Kind::Cgroup];
 
-/// What the kernel side drops for.
-const KERNEL_REASONS: [Reason; 6] = [
-    Reason::RingFull,
-    Reason::RateLimited,
-    Reason::Skipped,
-    Reason::Filtered,
-    Reason::Deduplicated,
-    Reason::Summarised,
-];
-
 /// Programs started and refused on two threads.
 fn burst(place: &Place, each: usize) {
     thread::scope(|scope| {
@@ -35,24 +25,12 @@ fn burst(place: &Place, each: usize) {
     });
 }
 
-fn assert_closes(rig: &mut Rig) {
-    rig.kernel.detach();
-    rig.drain();
-    rig.refresh();
-    let tally = rig.tally();
-    for kind in KINDS {
-        let lost: u64 = KERNEL_REASONS.iter().map(|reason| rig.dropped(kind, *reason)).sum();
-        assert_eq!(rig.stage(kind, Stage::Attempted), rig.stage(kind, Stage::Submitted) + lost, "{kind}");
-        assert_eq!(rig.stage(kind, Stage::Submitted), tally.get(&kind).copied().unwrap_or(0), "{kind}");
-    }
-}
-
 #[test]
 #[ignore = "needs root and BPF"]
 fn with_room_nothing_is_lost() {
     let (mut rig, place) = (Rig::with(Options { ring_bytes: 16 << 20, ..Options::default() }), Place::new());
     burst(&place, 300);
-    assert_closes(&mut rig);
+    rig.assert_closes(&KINDS);
     for kind in KINDS {
         assert_eq!(rig.dropped(kind, Reason::RingFull), 0, "{kind}");
     }
@@ -70,7 +48,7 @@ fn without_room_every_loss_is_counted() {
         burst(&place, 100);
         rig.drain();
     }
-    assert_closes(&mut rig);
+    rig.assert_closes(&KINDS);
     for kind in [Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::Exit] {
         assert!(rig.dropped(kind, Reason::RingFull) > 0, "{kind}");
         assert!(rig.stage(kind, Stage::Submitted) > 0, "{kind}");
@@ -83,7 +61,7 @@ fn a_ring_smaller_than_a_record_drops_and_counts_it() {
     let (mut rig, _) = (Rig::with(Options { ring_bytes: 4096, ..Options::default() }), ());
     let long = "x".repeat(20_000);
     Command::new("/bin/true").arg(&long).status().expect("/bin/true");
-    assert_closes(&mut rig);
+    rig.assert_closes(&KINDS);
     assert!(rig.dropped(Kind::Exec, Reason::RingFull) >= 1);
 }
 

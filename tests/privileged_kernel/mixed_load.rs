@@ -91,27 +91,13 @@ fn rig(ring_bytes: u32) -> Rig {
     Rig::with(Options { ring_bytes, kinds: Kind::ALL, may_miss: true, ..Options::DEFAULT })
 }
 
-/// attempted = submitted + what was left out or lost, and what was submitted came out, of every class.
-fn assert_closes(rig: &mut Rig) {
-    rig.kernel.detach();
-    rig.drain();
-    rig.refresh();
-    let tally = rig.tally();
-    for kind in Kind::ALL {
-        let lost: u64 = Reason::ALL.iter().map(|reason| rig.dropped(*kind, *reason)).sum();
-        let submitted = rig.stage(*kind, Stage::Submitted);
-        assert_eq!(rig.stage(*kind, Stage::Attempted), submitted + lost, "{kind}");
-        assert_eq!(submitted, tally.get(kind).copied().unwrap_or(0), "{kind}");
-    }
-}
-
 #[test]
 #[ignore = "needs root and BPF"]
 fn with_room_every_event_of_every_class_is_there() {
     const ROUNDS: usize = 200;
     let (mut rig, place) = (rig(64 << 20), Place::new());
     let pids = load(&place, ROUNDS);
-    assert_closes(&mut rig);
+    rig.assert_closes(Kind::ALL);
     for pid in pids {
         let mine = |kind| {
             rig.events().filter(|e| e.kind() == kind && e.task().is_some_and(|task| task.pid == pid)).count()
@@ -131,7 +117,7 @@ fn without_room_every_loss_of_every_class_is_counted() {
     const ROUNDS: usize = 500;
     let (mut rig, place) = (rig(65536), Place::new());
     load(&place, ROUNDS);
-    assert_closes(&mut rig);
+    rig.assert_closes(Kind::ALL);
     for (kind, each) in EACH.iter().chain(crate::file_load::EACH) {
         let known = rig.stage(*kind, Stage::Attempted) + rig.skipped();
         assert!(known >= each * (PROCESSES * ROUNDS) as u64, "{known} of {kind}");

@@ -26,6 +26,16 @@ use crate::acts::act;
 /// How long an event may take to come out of the ring.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the kernel side drops for.
+pub const KERNEL_REASONS: [Reason; 6] = [
+    Reason::RingFull,
+    Reason::RateLimited,
+    Reason::Skipped,
+    Reason::Filtered,
+    Reason::Deduplicated,
+    Reason::Summarised,
+];
+
 /// What differs between tests.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -216,6 +226,21 @@ impl Rig {
     /// that come in between.
     pub fn skipped(&self) -> u64 {
         self.metrics.program_misses.at(Program::SysExit).get()
+    }
+
+    /// Detaches and takes what is left; then the books of these kinds close: attempted = submitted + what was left out or
+    /// lost, and what was submitted came out.
+    pub fn assert_closes(&mut self, kinds: &[Kind]) {
+        self.kernel.detach();
+        self.drain();
+        self.refresh();
+        let tally = self.tally();
+        for kind in kinds {
+            let lost: u64 = KERNEL_REASONS.iter().map(|reason| self.dropped(*kind, *reason)).sum();
+            let submitted = self.stage(*kind, Stage::Submitted);
+            assert_eq!(self.stage(*kind, Stage::Attempted), submitted + lost, "{kind}");
+            assert_eq!(submitted, tally.get(kind).copied().unwrap_or(0), "{kind}");
+        }
     }
 
     /// A program reports this kind.
