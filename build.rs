@@ -1,16 +1,24 @@
 //! Compiles `bpf/` and generates the Rust skeletons into `OUT_DIR`.
 //!
 //! Three results: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
-//! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects. Each subject is a translation unit of its own,
-//! compiled alone and joined by libbpf's linker.
+//! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects. Each
+//! subject is a translation unit of its own, compiled alone and joined by libbpf's linker.
+//!
+//! The joined object is the largest part of the binary and is read once. So its source lines, which only a verifier's
+//! log shows, are left out of release builds, and it is embedded as gzip: `sentinel.bpf.o.gz`, which
+//! `src/kernel/loader/object.rs` unpacks while libbpf opens it.
 //!
 //! `CLANG` chooses the compiler. The target architecture picks `vmlinux/<arch>/vmlinux.h`.
 
 use std::env;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use libbpf_cargo::SkeletonBuilder;
 
 /// The subjects: `bpf/<name>.bpf.c`.
@@ -77,9 +85,90 @@ fn main() {
         linker.add_file(&object).unwrap_or_else(|e| fail(subject, &e));
     }
     linker.link().unwrap_or_else(|e| fail("the linked object", &e));
-    let mut skeleton = SkeletonBuilder::new();
-    skeleton.rustfmt("no-rustfmt").obj(&linked).reference_obj(true);
-    skeleton.generate(out.join("sentinel.skel.rs")).unwrap_or_else(|e| fail("the skeleton", &e));
+    let skeleton = out.join("sentinel.skel.rs");
+    let mut builder = SkeletonBuilder::new();
+    builder.rustfmt("no-rustfmt").obj(&linked).reference_obj(true);
+    builder.generate(&skeleton).unwrap_or_else(|e| fail("the skeleton", &e));
+    open_unpacked(&skeleton);
+    let mut object = fs::read(&linked).unwrap_or_else(|e| fail("the linked object", &e));
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        drop_line_info(&mut object).expect("the linked object is a 64-bit ELF file of this machine's order");
+    }
+    pack(&object, &out.join("sentinel.bpf.o.gz")).unwrap_or_else(|e| fail("the packed object", &e));
+}
+
+/// Makes the generated skeleton open the object that the loader unpacks, instead of one that is embedded as it is.
+fn open_unpacked(skeleton: &Path) {
+    let text = fs::read_to_string(skeleton).unwrap_or_else(|e| fail("the skeleton", &e));
+    let embedded = ["static DATA: ", "#[unsafe(link_section = \".bpf.objs\")]"];
+    let kept = text.lines().filter(|line| !embedded.iter().any(|start| line.starts_with(start)));
+    let mut patched = kept.collect::<Vec<&str>>().join("\n");
+    let changes = [
+        ("ObjectSkeletonConfigBuilder::new(&DATA)", "ObjectSkeletonConfigBuilder::new(&[])"),
+        ("unsafe { libbpf_sys::bpf_object__open_skeleton(skel_ptr.as_ptr(), open_opts) }", "object::open(skel_ptr, open_opts)"),
+    ];
+    for (old, new) in changes {
+        assert_eq!(patched.matches(old).count(), 1, "libbpf-cargo generates another skeleton than expected: {old}");
+        patched = patched.replace(old, new);
+    }
+    fs::write(skeleton, patched).unwrap_or_else(|e| fail("the skeleton", &e));
+}
+
+/// Takes the line information out of `.BTF.ext`, and moves up what follows it.
+///
+/// Layouts: ELF-64 as in elf(5); `struct btf_ext_header` in Linux's Documentation/bpf/btf.rst: magic, version, flags,
+/// header length, then offset (from the header's end) and length of function, line and CO-RE information. `None` if
+/// the file isn't laid out so.
+fn drop_line_info(object: &mut [u8]) -> Option<()> {
+    const SECTION_OFFSET: usize = 24;
+    const SECTION_SIZE: usize = 32;
+    let headers = usize::try_from(u64_at(object, 0x28)?).ok()?;
+    let (each, count, names) = (u16_at(object, 0x3a)?, u16_at(object, 0x3c)?, u16_at(object, 0x3e)?);
+    let section = |index: usize| headers + index * each;
+    let place = |object: &[u8], index: usize| {
+        let start = usize::try_from(u64_at(object, section(index) + SECTION_OFFSET)?).ok()?;
+        let size = usize::try_from(u64_at(object, section(index) + SECTION_SIZE)?).ok()?;
+        Some((start, size))
+    };
+    let (strings, _) = place(object, names)?;
+    let index = (0..count).find(|index| {
+        let name = u32_at(object, section(*index)).map(|name| strings + name);
+        name.and_then(|name| object.get(name..)).is_some_and(|name| name.starts_with(b".BTF.ext\0"))
+    })?;
+    let (start, size) = place(object, index)?;
+    let base = start + u32_at(object, start + 4)?;
+    let (line, line_bytes) = (u32_at(object, start + 16)?, u32_at(object, start + 20)?);
+    let (relocations, relocation_bytes) = (u32_at(object, start + 24)?, u32_at(object, start + 28)?);
+    let end = start + size;
+    if relocations != line + line_bytes || base + relocations + relocation_bytes != end {
+        return None;
+    }
+    object.copy_within(base + relocations..end, base + line);
+    object.get_mut(end - line_bytes..end)?.fill(0);
+    object.get_mut(start + 20..start + 24)?.fill(0);
+    object.get_mut(start + 24..start + 28)?.copy_from_slice(&u32::try_from(line).ok()?.to_ne_bytes());
+    let shrunk = u64::try_from(size - line_bytes).ok()?;
+    let at = section(index) + SECTION_SIZE;
+    object.get_mut(at..at + 8)?.copy_from_slice(&shrunk.to_ne_bytes());
+    Some(())
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_ne_bytes(*chunk).into())
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?)).ok()
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_ne_bytes(*chunk))
+}
+
+fn pack(object: &[u8], path: &Path) -> std::io::Result<()> {
+    let mut packed = GzEncoder::new(fs::File::create(path)?, Compression::best());
+    packed.write_all(object)?;
+    packed.finish()?.sync_all()
 }
 
 fn fail(what: &str, error: &dyn Debug) -> ! {

@@ -9,6 +9,7 @@
 //!
 //! Limits: every size is fixed at load; changing one needs a restart.
 
+mod object;
 mod own_objects;
 mod refused;
 
@@ -37,6 +38,7 @@ use crate::metrics::Metrics;
 
 #[expect(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, reason = "written by libbpf-cargo")]
 mod skeleton {
+    use super::object;
     include!(concat!(env!("OUT_DIR"), "/sentinel.skel.rs"));
 }
 
