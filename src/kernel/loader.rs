@@ -227,6 +227,7 @@ impl Kernel {
             }
         }
         own_objects::note(&self.skeleton, self.links.iter().map(|(_, link)| link));
+        object::give_back();
         Ok(())
     }
 

@@ -13,6 +13,18 @@ use libbpf_rs::libbpf_sys;
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sentinel.bpf.o.gz"));
 
+/// Gives the memory that loading took back to the system.
+///
+/// Opening, relocating and the types of the running kernel take some 20 MB for a moment; the C library keeps what was
+/// freed, in case that it is asked for again, and here it never is. Other C libraries give it back by themselves.
+pub(super) fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes no pointer, is safe beside other threads (malloc_trim(3)), and moves no allocation.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
 /// Opens the object that `skeleton` describes. Zero, or a negative errno, as libbpf's function of the same name.
 pub(super) fn open(
     skeleton: NonNull<libbpf_sys::bpf_object_skeleton>,

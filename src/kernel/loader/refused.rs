@@ -34,6 +34,10 @@ pub(super) fn route_log() {
             if level == PrintLevel::Warn {
                 LAST.with_borrow_mut(|last| note(last, message));
             }
+            // A release carries no source lines on purpose (see build.rs), and this would be said of every program.
+            if message.ends_with("skipping all of .BTF.ext line info.") {
+                return;
+            }
             // A refusal is told by who asked, in a sentence; these are for who wants to know where in the program.
             match level {
                 PrintLevel::Debug => log::trace!("libbpf: {}", tail(message)),
