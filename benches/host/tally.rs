@@ -16,9 +16,9 @@ pub struct Tally {
     pub lines: u64,
     /// Their size.
     pub bytes: u64,
-    /// Events of the load, by class. For a load of which not every operation must be seen, all lines.
+    /// Events of the load with a line of their own, by class. For a load of which not every operation must be seen, all.
     pub classes: BTreeMap<String, u64>,
-    /// Further events of the load that those stand for.
+    /// Further events of the load, told by lines that count them and are no event themselves.
     pub merged: u64,
     /// Events lost, as the observer says.
     pub lost: u64,
@@ -44,9 +44,10 @@ impl Tally {
                 Load::Tcp => line.pid() == run.pid,
                 Load::Getppid | Load::Build | Load::Unwatched => true,
             };
-            if is_ours {
-                *tally.classes.entry(line.class().to_owned()).or_default() += 1;
-                tally.merged += line.merged();
+            match line.merged() {
+                0 if is_ours => *tally.classes.entry(line.class().to_owned()).or_default() += 1,
+                count if is_ours => tally.merged += count,
+                _ => {}
             }
             bytes.clear();
         }

@@ -7,7 +7,8 @@
 # dispatcher where they may not, and of the tests those that the list tests/vm/short names. tests/vm/README.md tells
 # more.
 #
-# Leaves target/vm/results/KERNEL.tsv and, if all kernels ran in full, docs/kernels.md. Ends with 77 if nothing failed
+# Leaves target/vm/results/KERNEL.tsv, what an open costs there in target/guest-cost.log, and, if all kernels ran in
+# full, docs/kernels.md. Ends with 77 if nothing failed
 # but something could not run here, whose reason is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -206,6 +207,13 @@ for guest in "${!guests[@]}"; do
 	read -r -a what <<<"${guests[$guest]}"
 	judge "$work/$guest" "${what[@]}"
 done
+
+# For the report of `make bench`: both rungs of a kernel in one guest, so that they can be compared.
+for guest in "${!guests[@]}"; do
+	read -r -a what <<<"${guests[$guest]}"
+	[[ ${what[*]} != *" bpf "*"trampoline syscall" ]] || sed -n 's/^cost\t/COST /p' "$work/$guest/report"
+done >"$work/costs"
+[ ! -s "$work/costs" ] || cp "$work/costs" "$out/guest-cost.log"
 
 if [ "$short" = no ] && [ "${kernels[*]}" = "${all[*]}" ] && [ ${#skipped[@]} = 0 ] && [ "$died" = 0 ]; then
 	tests/vm/document.sh "${all[@]/#/$results/}"

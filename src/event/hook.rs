@@ -92,6 +92,6 @@ pub struct Origin {
     pub watched: bool,
     /// A string was cut to the record's room.
     pub trimmed: bool,
-    /// Further events that this one stands for; 0 for an event of its own.
+    /// Events that this line only counts, told in full by one before it; 0 for an event of its own.
     pub merged: u32,
 }
