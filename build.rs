@@ -1,8 +1,9 @@
 //! Compiles `bpf/` and generates the Rust skeletons into `OUT_DIR`.
 //!
-//! Three results: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
-//! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects. Each
-//! subject is a translation unit of its own, compiled alone and joined by libbpf's linker.
+//! Compiled are: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
+//! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects; beside
+//! them `pack.rs`, the built-in rules. Each subject is a translation unit of its own, compiled alone and joined by
+//! libbpf's linker.
 //!
 //! The joined object is the largest part of the binary and is read once. So its source lines, which only a verifier's
 //! log shows, are left out of release builds, and it is embedded as gzip: `sentinel.bpf.o.gz`, which
@@ -53,6 +54,8 @@ fn main() {
     println!("cargo:rerun-if-env-changed=SOURCE_COMMIT");
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rustc-env=SENTINEL_COMMIT={}", commit());
+
+    list_rules(&root.join("src/detect/pack"), &out.join("pack.rs"));
 
     let args = [
         format!("-I{}", root.join("vmlinux").join(&arch).display()),
@@ -105,10 +108,17 @@ fn open_unpacked(skeleton: &Path) {
     let mut patched = kept.collect::<Vec<&str>>().join("\n");
     let changes = [
         ("ObjectSkeletonConfigBuilder::new(&DATA)", "ObjectSkeletonConfigBuilder::new(&[])"),
-        ("unsafe { libbpf_sys::bpf_object__open_skeleton(skel_ptr.as_ptr(), open_opts) }", "object::open(skel_ptr, open_opts)"),
+        (
+            "unsafe { libbpf_sys::bpf_object__open_skeleton(skel_ptr.as_ptr(), open_opts) }",
+            "object::open(skel_ptr, open_opts)",
+        ),
     ];
     for (old, new) in changes {
-        assert_eq!(patched.matches(old).count(), 1, "libbpf-cargo generates another skeleton than expected: {old}");
+        assert_eq!(
+            patched.matches(old).count(),
+            1,
+            "libbpf-cargo generates another skeleton than expected: {old}"
+        );
         patched = patched.replace(old, new);
     }
     fs::write(skeleton, patched).unwrap_or_else(|e| fail("the skeleton", &e));
@@ -169,6 +179,33 @@ fn pack(object: &[u8], path: &Path) -> std::io::Result<()> {
     let mut packed = GzEncoder::new(fs::File::create(path)?, Compression::best());
     packed.write_all(object)?;
     packed.finish()?.sync_all()
+}
+
+/// Lists the built-in rules for `src/detect/pack.rs`: name and text of each file, without the cases that test it.
+fn list_rules(directory: &Path, list: &Path) {
+    println!("cargo:rerun-if-changed={}", directory.display());
+    let (mut open, mut files) = (vec![directory.to_owned()], Vec::new());
+    while let Some(path) = open.pop() {
+        for entry in fs::read_dir(&path).unwrap_or_else(|e| fail("the list of rules", &e)) {
+            let path = entry.unwrap_or_else(|e| fail("the list of rules", &e)).path();
+            match path.extension() {
+                _ if path.is_dir() => open.push(path),
+                Some(extension) if extension == "yml" => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    let mut text = String::from("&[");
+    for path in files {
+        let rule = fs::read_to_string(&path).unwrap_or_else(|e| fail("the list of rules", &e));
+        // They are the last key of a file.
+        let rule = rule.split("\ntests:").next().unwrap_or_default();
+        let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
+        text.push_str(&format!("({name:?}, {rule:?}),\n"));
+    }
+    text.push(']');
+    fs::write(list, text).unwrap_or_else(|e| fail("the list of rules", &e));
 }
 
 fn fail(what: &str, error: &dyn Debug) -> ! {

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decode;
+pub mod detect;
 pub mod enrich;
 pub mod event;
 pub mod kernel;

@@ -24,6 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kernel", &["metrics", "util", "event::Kind", "event::kind", "event::Host", "event::BootId"]),
     ("decode", &["kernel::abi", "event"]),
     ("enrich", &["event", "procfs", "metrics", "util"]),
+    ("detect", &["event", "metrics", "util"]),
     ("sink", &["event", "metrics", "util"]),
     // Resolves each module's own section, and needs nothing else of the module.
     ("config", &["*::config", "*::Config", "event::Kind", "event::kind", "util"]),

@@ -76,7 +76,7 @@ fn labels() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
             )),+]
         };
     }
-    let mut labels = rows![Stage, Reason, Outcome, SinkName, Ring, Program, ThreadName, ErrorType];
+    let mut labels = rows![Stage, Reason, Outcome, SinkName, Ring, Program, ThreadName, Level, ErrorType];
     labels.insert(0, ("class", Kind::ALL.iter().map(|k| (k.name(), k.help())).collect()));
     labels
 }

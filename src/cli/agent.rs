@@ -1,5 +1,6 @@
 //! Where the command line meets the agent: everything that the commands need of other modules than `config`.
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +10,14 @@ use super::exit::Exit;
 use super::log::Log;
 use super::{record, replay};
 use crate::config::{Errors, Resolved};
+use crate::control::probes::Probes;
 use crate::control::record::Record;
 use crate::control::replay::Replay;
 use crate::control::run::Start;
 use crate::control::{self, Error, lock};
+use crate::event::Kind;
 use crate::kernel::capture::Existing;
-use crate::kernel::{self, abi, support};
+use crate::kernel::{self, abi, classes, support};
 use crate::metrics::Metrics;
 use crate::procfs::Procfs;
 use crate::sink;
@@ -135,6 +138,24 @@ pub fn doctor(config: &kernel::Config) -> Vec<Line> {
     let mut facts = support::probe(&support::Roots::default());
     facts.try_trampolines();
     doctor::host::lines(&facts, config)
+}
+
+/// Why each kind of event that is not seen on this host isn't; and, if that could not be found out, why not.
+pub fn blindness(config: &kernel::Config) -> (HashMap<Kind, String>, Option<String>) {
+    let off = |kind: &&Kind| !kind.is_internal() && !config.kinds.contains(*kind);
+    let mut blind: HashMap<Kind, String> =
+        Kind::ALL.iter().filter(off).map(|kind| (*kind, format!("[events] {kind} is off"))).collect();
+    match Probes::plan(config) {
+        Err(error) => (blind, Some(error.to_string())),
+        Ok(plan) => {
+            for class in classes::classes(&plan.programs, &config.kinds) {
+                if let (None, Some(why)) = (class.level, class.missing) {
+                    blind.entry(class.kind).or_insert(why);
+                }
+            }
+            (blind, None)
+        }
+    }
 }
 
 /// Lines for people, with colours or without.

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod log;
 pub mod record;
 pub mod replay;
+pub mod rules;
 pub mod run;
 pub mod tail;
 pub mod version;
@@ -81,6 +82,8 @@ pub enum Command {
     Record(record::Arguments),
     /// Run a recorded file through the pipeline, without root
     Replay(replay::Arguments),
+    /// Look at detection rules: check, list, test, bench, explain
+    Rules(rules::Arguments),
     /// Print a completion script for a shell
     Completions(generate::CompletionArguments),
     /// Write the man pages into a directory
@@ -127,6 +130,9 @@ impl Cli {
                 log::Log::start(&resolved.control.log_level);
                 agent::replay(&arguments, resolved)
             }),
+            Some(Command::Rules(arguments)) => {
+                global.with_readable_config(|r| rules::execute(&arguments, &r))
+            }
             Some(Command::Completions(arguments)) => generate::completions(&arguments),
             Some(Command::Man(arguments)) => generate::man(&arguments),
         }

@@ -26,6 +26,8 @@ pub enum Items {
     Users,
     /// Ports, as numbers.
     Ports,
+    /// Detection rules, by id or name.
+    Rules,
 }
 
 impl Items {
@@ -39,6 +41,7 @@ impl Items {
             Items::Executables => "absolute paths such as [\"/usr/bin/rsync\"]",
             Items::Groups => "control groups such as [\"/system.slice/backup.service\"]",
             Items::Users => "users such as [\"backup\", 1000]",
+            Items::Rules => "ids or names of rules such as [\"5e4b6ad4-1f0f-4d4c-9c5a-6d8f7a1f2b3c\"]",
             Items::Ports => "ports from 1 to 65535 such as [53, 443]",
         };
         format!("a list of {examples}")
@@ -70,6 +73,7 @@ impl Items {
             Items::Groups => group(text),
             Items::Users => user(text),
             Items::Ports => None,
+            Items::Rules => text.trim().is_empty().then(|| "is empty".to_owned()),
         };
         refused.map_or_else(|| Ok(text.clone()), |reason| Err(format!("{} {reason}", quoted(text))))
     }

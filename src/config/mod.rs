@@ -32,11 +32,10 @@ use std::path::{Path, PathBuf};
 
 pub use error::{Error, Errors, Place, Problem};
 pub use key::Key;
-pub use resolve::SecuritySwitches;
 pub use settings::{Change, Setting, Settings};
 pub use source::{DEFAULT_PATH, Flags, Host, Sources};
 
-use crate::{control, enrich, kernel, sink};
+use crate::{control, detect, enrich, kernel, sink};
 
 /// A file larger than this is none of ours.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -52,8 +51,8 @@ pub struct Resolved {
     pub sink: sink::Config,
     /// For the run as a whole.
     pub control: control::Config,
-    /// Switches of detection.
-    pub security: SecuritySwitches,
+    /// For detection.
+    pub detect: detect::Config,
     /// The file that was read, if one was.
     pub source: Option<PathBuf>,
     /// What is worth telling and no reason to stop.
@@ -129,7 +128,7 @@ fn resolve_text(
         enrich: resolver.enrich(&typed),
         sink: resolver.sink(&typed),
         control: resolver.control(&typed, sources.variable(source::NODE_VARIABLE)),
-        security: resolver.security(&typed),
+        detect: resolver.detect(&typed),
         source: None,
         warnings: Vec::new(),
         settings: settings.clone(),

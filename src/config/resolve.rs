@@ -9,23 +9,13 @@ use super::settings::{Setting, Settings};
 use super::source::{HOST_PROC, Host};
 use super::table::{core, ebpf, file, filter, logging, monitoring, network, process, security, tail};
 use super::value::Value;
+use crate::detect::config::Level;
 use crate::event::Kind;
-use crate::{control, enrich, kernel, sink};
+use crate::{control, detect, enrich, kernel, sink};
 
 /// Bytes that may wait for one `tail` client before it is cut off: about a quarter of a second at 10,000 events
 /// per second.
 const TAIL_BUFFER_BYTES: usize = 4 << 20;
-
-/// Switches of section `[security]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecuritySwitches {
-    /// Run detection rules.
-    pub enable_threat_detection: bool,
-    /// Write findings into the event log.
-    pub log_security_events: bool,
-    /// Let rules fire that look for the unusual.
-    pub alert_on_anomalies: bool,
-}
 
 /// All sections in their types.
 pub(super) struct Typed {
@@ -320,12 +310,18 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn security(&self, typed: &Typed) -> SecuritySwitches {
+    pub(super) fn detect(&self, typed: &Typed) -> detect::Config {
         let security = &typed.security;
-        SecuritySwitches {
-            enable_threat_detection: security.enable_threat_detection,
-            log_security_events: security.log_security_events,
-            alert_on_anomalies: security.alert_on_anomalies,
+        detect::Config {
+            enabled: security.enable_threat_detection,
+            log_findings: security.log_security_events,
+            anomalies: security.alert_on_anomalies,
+            rules_dir: security.rules_dir.clone(),
+            built_in: security.built_in_rules,
+            disabled: security.disabled_rules.clone(),
+            shadow: security.shadow_rules.clone(),
+            // The table allows the names of levels only.
+            min_level: Level::from_name(&security.min_level).unwrap_or(Level::Low),
         }
     }
 }

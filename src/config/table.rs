@@ -343,6 +343,17 @@ keys! {
         log_security_events: switch() = "true", Guide, Reload;
         /// Let rules fire that look for the unusual rather than the known.
         alert_on_anomalies: switch() = "true", Guide, Reload;
+        /// Directory of rules in the format of Sigma, read whole, with what is below it; `.yml` files hold rules, `NAME.list`
+        /// files values for the placeholder %NAME%. It is looked at every few seconds. It need not exist.
+        rules_dir: path() = "\"/etc/sentineledge/rules.d\"", Ours, Reload;
+        /// Use the rules that come with the agent. A rule of the directory with the same id takes the place of one of them.
+        built_in_rules: switch() = "true", Ours, Reload;
+        /// Rules that are not loaded, by id or name.
+        disabled_rules: names(Items::Rules) = "[]", Ours, Reload;
+        /// Rules whose findings are counted and not written, by id or name: to try a rule out.
+        shadow_rules: names(Items::Rules) = "[]", Ours, Reload;
+        /// Findings of milder rules are counted and not written.
+        min_level: word(&["informational", "low", "medium", "high", "critical"]) = "\"low\"", Ours, Reload;
     }
     aliases {}
 

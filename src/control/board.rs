@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::canary::Verdict;
-use super::health::{CanaryFact, ClassFact, Facts, SensorFact, SinkFact, ThreadFact};
+use super::health::{CanaryFact, ClassFact, Facts, RulesFact, SensorFact, SinkFact, ThreadFact};
 use super::http::{Answers, Status};
 use crate::config::Resolved;
 use crate::event::Kind;
@@ -48,6 +48,7 @@ struct State {
     sensors: Vec<SensorFact>,
     classes: Vec<ClassFact>,
     counters: Option<Counters>,
+    rules: Arc<Mutex<Option<RulesFact>>>,
     reload_error: Option<String>,
     /// Losses by reason at moments of the last minute, oldest first.
     losses: VecDeque<(Instant, Vec<u64>)>,
@@ -108,6 +109,11 @@ impl Board {
     /// The kernel side's counters.
     pub fn counters(&self, counters: Counters) {
         self.state().counters = Some(counters);
+    }
+
+    /// Where the state of the rules is told.
+    pub fn rules(&self, fact: Arc<Mutex<Option<RulesFact>>>) {
+        self.state().rules = fact;
     }
 
     /// Why the last reload was refused.
@@ -193,6 +199,7 @@ impl Board {
             sensors: state.sensors.clone(),
             classes: state.classes.clone(),
             canary,
+            rules: state.rules.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             reload_error: state.reload_error.clone(),
             lately_lost: lately.filter(|(_, n)| *n > 0).collect(),
         }

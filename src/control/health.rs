@@ -75,6 +75,21 @@ pub struct CanaryFact {
     pub limit: Duration,
 }
 
+/// What is known of the rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulesFact {
+    /// The set in force, counted from 1.
+    pub generation: u64,
+    /// Rules in it.
+    pub loaded: usize,
+    /// Rules that are right but nothing here can feed.
+    pub refused: usize,
+    /// Rules left out because of an error.
+    pub wrong: usize,
+    /// The first error: of the set in force, or of a newer one that was not taken on.
+    pub error: Option<String>,
+}
+
 /// Everything that is judged.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -90,6 +105,8 @@ pub struct Facts {
     pub classes: Vec<ClassFact>,
     /// The canary; `None` if it is switched off.
     pub canary: Option<CanaryFact>,
+    /// The rules in force; `None` if detection is switched off.
+    pub rules: Option<RulesFact>,
     /// Why the last reload was refused, if it was.
     pub reload_error: Option<String>,
     /// Events lost in the last minute, by reason.
@@ -159,8 +176,10 @@ impl Facts {
             }
             (None, Some(_)) => None,
         });
+        let rules = self.rules.iter().filter_map(|rules| rules.error.as_ref());
+        let rules = rules.map(|why| format!("an error in the rules: {why}"));
         let reload = self.reload_error.iter().map(|why| format!("the configuration was refused: {why}"));
-        sinks.chain(sensors).chain(canary).chain(reload).collect()
+        sinks.chain(sensors).chain(canary).chain(rules).chain(reload).collect()
     }
 
     fn losses(&self) -> Vec<String> {
@@ -189,6 +208,7 @@ impl Facts {
         body["sinks"] = self.sinks.iter().map(sink).collect();
         body["sensors"] = self.sensors.iter().map(sensor).collect();
         body["classes"] = self.classes.iter().map(class).collect();
+        body["rules"] = self.rules.as_ref().map_or(Value::Null, rules);
         body["canary"] = self.canary.as_ref().map_or(Value::Null, canary);
         Status { up, body, brief }
     }
@@ -223,6 +243,16 @@ fn class(fact: &ClassFact) -> Value {
         "grade": fact.level.map(|_| fact.grade),
         "reason": fact.missing,
         "remark": fact.remark,
+    })
+}
+
+fn rules(fact: &RulesFact) -> Value {
+    json!({
+        "generation": fact.generation,
+        "loaded": fact.loaded,
+        "refused": fact.refused,
+        "wrong": fact.wrong,
+        "error": fact.error,
     })
 }
 
@@ -282,6 +312,7 @@ mod tests {
                 failure: None,
                 limit: Duration::from_secs(40),
             }),
+            rules: Some(RulesFact { generation: 1, loaded: 5, ..RulesFact::default() }),
             reload_error: None,
             lately_lost: Vec::new(),
         }
@@ -296,7 +327,7 @@ mod tests {
     #[test]
     fn each_fault_shows_where_it_must() {
         type Break = fn(&mut Facts);
-        let faults: [(Break, bool, &str); 9] = [
+        let faults: [(Break, bool, &str); 10] = [
             (|f| f.started = false, false, "starting"),
             (|f| f.threads[0].ended = true, false, "se-ring has ended"),
             (|f| f.threads[0].age = Duration::from_secs(60), false, "not come round for 60 s"),
@@ -305,6 +336,7 @@ mod tests {
             (|f| f.canary.as_mut().unwrap().failure = Some("not written".into()), true, "did not come back"),
             (|f| f.canary.as_mut().unwrap().last_success = None, true, "first canary"),
             (|f| f.canary.as_mut().unwrap().limit = Duration::ZERO, true, "no canary has come back"),
+            (|f| f.rules.as_mut().unwrap().error = Some("x.yml:3: bad".into()), true, "rules: x.yml:3: bad"),
             (|f| f.reload_error = Some("line 3".into()), true, "refused: line 3"),
         ];
         for (fault, healthy, reason) in faults {

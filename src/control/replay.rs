@@ -97,8 +97,14 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
     let (work_in, work_out) = bounded(WORK_QUEUE);
     let (_commands, orders) = bounded(1);
     let (broken_in, broken) = bounded(1);
-    let worker =
-        Worker { work: work_out, frame, names, sinks: Arc::clone(&sinks), metrics: Arc::clone(metrics) };
+    let worker = Worker {
+        work: work_out,
+        frame,
+        names,
+        sinks: Arc::clone(&sinks),
+        metrics: Arc::clone(metrics),
+        detection: None,
+    };
     let pipeline = Pipeline {
         source: Capture { reader, broken: broken_in, sinks: Arc::clone(&sinks), has_ended: false },
         enricher,

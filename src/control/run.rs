@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::board::Board;
 use super::canary::{Canary, Verdict};
 use super::error::Error;
+use super::findings::Findings;
 use super::http::Http;
 use super::lock::{self, Lock};
 use super::overflow::Overflow;
@@ -19,8 +20,9 @@ use super::pipeline::{Clock, Command, Kinds, Pace, Pipeline, Work};
 use super::probes::Probes;
 use super::signals::{Request, Signals};
 use super::worker::Worker;
-use super::{directory, loss, own, privileges, state, summary};
+use super::{directory, loss, own, privileges, rules, state, summary};
 use crate::config::{Errors, Resolved};
+use crate::detect;
 use crate::enrich::{Enricher, Names, Sources, host};
 use crate::event::ecs::Frame;
 use crate::event::{Host, Kind};
@@ -107,6 +109,9 @@ struct Agent {
     ring: Thread,
     next_sequence: Receiver<u64>,
     workers: Vec<Thread>,
+    findings: Thread,
+    /// Settings of detection, the way to say that they changed, and who heeds that.
+    detection: (Arc<RwLock<detect::Config>>, Sender<()>, Thread),
     canary: Option<(Sender<()>, Thread)>,
     resynced: Instant,
     overflow: Overflow,
@@ -159,6 +164,15 @@ impl Agent {
         board.sinks(sinks.states().map(Arc::clone).collect());
         let http = Http::start(&control.http, Arc::clone(&board) as _, Arc::clone(&metrics))?;
 
+        // Rules are compiled beside what follows, which waits for the kernel mostly.
+        let shared = rules::Shared::new(config.detect.clone(), &metrics);
+        board.rules(Arc::clone(&shared.fact));
+        let begin = shared.clone();
+        let compiling = std::thread::Builder::new()
+            .name("se-rules".into())
+            .spawn(move || rules::Keeper::start(begin))
+            .map_err(|e| Error::Start { what: "the thread se-rules", cause: e.into() })?;
+
         // The kernel side, and the table of what runs already; only then may records be taken.
         let sources = Sources::of_this_host(proc);
         let (mut enricher, resolver) = Enricher::new(&config.enrich, &host, Some(&sources), &metrics);
@@ -192,12 +206,15 @@ impl Agent {
             commands: orders,
             metrics: Arc::clone(&metrics),
         };
+        let (hits_in, hits) = bounded(WORK_QUEUE);
+        let keeper = compiling.join().map_err(|_| Error::ThreadDied { name: "se-rules".into() })?;
         let worker = Worker {
             work: work_out,
             frame: Arc::clone(&frame),
             names: names.clone(),
             sinks: Arc::clone(&sinks),
             metrics: Arc::clone(&metrics),
+            detection: Some((Arc::clone(&shared.slot), hits_in)),
         };
         let spawn = |name: String, body: Box<dyn FnOnce(&crate::util::beacon::Beacon) + Send>| {
             thread::spawn(&name, body).map_err(|e| Error::Start { what: "a thread", cause: e.into() })
@@ -208,6 +225,16 @@ impl Agent {
             workers.push(spawn(format!("se-worker-{n}"), Box::new(move |beacon| worker.run(beacon)))?);
         }
         drop(worker);
+        let findings = Findings {
+            hits,
+            config: Arc::clone(&shared.config),
+            sinks: Arc::clone(&sinks),
+            metrics: Arc::clone(&metrics),
+            is_live: true,
+        };
+        let findings = spawn("se-findings".into(), Box::new(move |beacon| findings.run(beacon)))?;
+        let (rules_changed, told) = bounded(1);
+        let keeper = spawn("se-rules".into(), Box::new(move |beacon| keeper.run(&told, beacon)))?;
         let ring = spawn(
             "se-ring".into(),
             Box::new(move |beacon| {
@@ -232,6 +259,7 @@ impl Agent {
         board.threads(
             std::iter::once(&ring)
                 .chain(&workers)
+                .chain([&findings, &keeper])
                 .chain(canary.iter().map(|(_, thread)| thread))
                 .chain(&resolver)
                 .map(|thread| Arc::clone(&thread.beacon))
@@ -255,6 +283,8 @@ impl Agent {
             ring,
             next_sequence,
             workers,
+            findings,
+            detection: (shared.config, rules_changed, keeper),
             canary,
             // The first loss is heeded at once.
             resynced: Instant::now().checked_sub(RESYNC_EVERY).unwrap_or_else(Instant::now),
@@ -320,7 +350,8 @@ impl Agent {
     }
 
     fn dead_thread(&self) -> Option<String> {
-        let vital = std::iter::once(&self.ring).chain(&self.workers);
+        let vital =
+            std::iter::once(&self.ring).chain(&self.workers).chain([&self.findings, &self.detection.2]);
         let sinks = self.sinks.beacons().iter().filter(|b| b.has_ended()).map(|b| b.name().to_owned());
         let ended = vital.filter(|thread| thread.is_finished()).map(|thread| thread.beacon.name().to_owned());
         ended.chain(sinks).next()
@@ -397,6 +428,10 @@ impl Agent {
         *self.frame.write().unwrap_or_else(std::sync::PoisonError::into_inner) = frame;
         let _ = self.commands.send(Command::Select(kinds(&new)));
         self.probes.watch(&new.kernel);
+        let (detection, changed, _) = &self.detection;
+        *detection.write().unwrap_or_else(std::sync::PoisonError::into_inner) = new.detect.clone();
+        // Full: it was told already and will look.
+        let _ = changed.try_send(());
         self.watched = Instant::now();
         (self.set_log_level)(&new.control.log_level);
         self.board.config(&new);
@@ -424,6 +459,11 @@ impl Agent {
         for worker in self.workers {
             worker.join();
         }
+        // It ends when the workers are gone, with what was still folded.
+        self.findings.join();
+        let (_, rules_changed, keeper) = self.detection;
+        drop(rules_changed);
+        keeper.join();
         let frame = own_frame(&self.frame);
         // What was lost or could not be placed between the last look and the end.
         self.board.tick();

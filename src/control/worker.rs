@@ -1,4 +1,4 @@
-//! Threads `se-worker-N`: work in, lines out.
+//! Threads `se-worker-N`: work in, lines out, and what rules find in the events.
 //!
 //! A worker holds no state between two pieces of work, so their number may be chosen freely; sinks put the
 //! batches back in order. A panic loses the batch at hand, is counted with every event in it, and an empty batch
@@ -7,10 +7,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::pipeline::Work;
+use super::rules::Slot;
 use crate::decode;
+use crate::detect::judge::{Hit, Judge};
+use crate::detect::load::Rules;
+use crate::detect::view::Input;
 use crate::enrich::Names;
 use crate::event::ecs::{self, Frame};
 use crate::event::{Body, Event, Kind};
@@ -34,6 +38,8 @@ pub struct Worker {
     pub sinks: Arc<Sinks>,
     /// The counts.
     pub metrics: Arc<Metrics>,
+    /// The rules in force, and where their hits go; none if nothing is judged.
+    pub detection: Option<(Arc<Slot>, Sender<Vec<Hit>>)>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -60,18 +66,34 @@ impl Tally {
 impl Worker {
     /// Runs until the pipeline is gone.
     pub fn run(&self, beacon: &Beacon) {
+        let mut judge = Judge::default();
         while let Ok(work) = self.work.recv() {
             beacon.beat();
             let mut frame = self.frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
             frame.wall_offset_ns = work.wall_offset_ns;
             frame.created_ns = work.created_ns;
-            let batch = catch_unwind(AssertUnwindSafe(|| self.lines(&work, &frame)));
+            // One generation for all of the batch.
+            let rules = self.detection.as_ref().and_then(|(slot, _)| slot.get());
+            let mut hits = Vec::new();
+            let batch = catch_unwind(AssertUnwindSafe(|| {
+                self.lines(&work, &frame, rules.as_ref().map(|rules| (rules, &mut judge)), &mut hits)
+            }));
             let batch = Arc::new(batch.unwrap_or_else(|_| self.lost(&work)));
             self.sinks.offer(&batch);
+            if let Some((_, sender)) = self.detection.as_ref().filter(|_| !hits.is_empty()) {
+                // The receiver outlives the workers.
+                let _ = sender.send(hits);
+            }
         }
     }
 
-    fn lines(&self, work: &Work, frame: &Frame) -> Batch {
+    fn lines(
+        &self,
+        work: &Work,
+        frame: &Frame,
+        mut judge: Option<(&Arc<Rules>, &mut Judge)>,
+        hits: &mut Vec<Hit>,
+    ) -> Batch {
         let mut batch = Batch {
             index: work.index,
             bytes: Vec::with_capacity(work.items.len() * TYPICAL_LINE_BYTES),
@@ -84,9 +106,20 @@ impl Worker {
                 failed.0[item.kind.index()] += 1;
                 continue;
             };
+            let start = batch.bytes.len();
             let is_cut = ecs::line(&event, &item.context, frame, &self.names, &mut batch.bytes);
             cut.0[item.kind.index()] += u64::from(is_cut);
             emitted.0[item.kind.index()] += 1;
+            if let Some((rules, judge)) = &mut judge {
+                let input = Input {
+                    event: &event,
+                    context: &item.context,
+                    names: &self.names,
+                    env_allow: &frame.env_allow,
+                    line: batch.bytes.get(start..).unwrap_or_default(),
+                };
+                judge.judge(rules, &input, item.context.sequence, frame.wall_offset_ns, hits);
+            }
             batch.lines.push(Line {
                 end: batch.bytes.len(),
                 kind: item.kind,

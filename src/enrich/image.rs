@@ -26,11 +26,14 @@ impl Keep {
 
     /// The image that an exec loads.
     pub fn of_exec(self, exec: &Exec<'_>) -> Image {
-        let script = exec.script.then_some(exec.filename).filter(|path| path.len() <= self.path_bytes);
+        let other = Some(exec.filename).filter(|path| path.len() <= self.path_bytes && !path.is_empty());
+        let script = other.filter(|_| exec.script);
+        let invoked = other.filter(|path| !exec.script && *path != exec.program.executable);
         Image {
             args: self.args(exec.args_head),
             args_len: exec.args_len,
             script: script.map(Box::from),
+            invoked: invoked.map(Box::from),
             ..self.of_program(&exec.program)
         }
     }
@@ -79,8 +82,8 @@ pub(super) fn is_unknown(image: &Image) -> bool {
 
 /// Bytes in memory, allocator overhead excluded.
 pub(super) fn bytes(image: &Image) -> usize {
-    let script = image.script.as_ref().map_or(0, |s| s.len());
-    size_of::<Image>() + 16 + image.executable.len() + image.args.len() + script + image.cwd.len()
+    let others = [&image.script, &image.invoked].into_iter().flatten().map(|path| path.len()).sum::<usize>();
+    size_of::<Image>() + 16 + image.executable.len() + image.args.len() + others + image.cwd.len()
 }
 
 #[cfg(test)]

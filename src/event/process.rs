@@ -77,6 +77,8 @@ pub struct Image {
     pub args_len: u64,
     /// The script that is run, if one is.
     pub script: Option<Box<[u8]>>,
+    /// The path that execve was given, if it is another one: a link's name mostly.
+    pub invoked: Option<Box<[u8]>>,
     /// Working directory at the exec.
     pub cwd: Box<[u8]>,
     /// The head of `executable` is missing.

@@ -361,12 +361,29 @@ labels! {
         SinkTail = "se-sink-tail",
         /// Looks up user and group names.
         Names = "se-names",
+        /// Writes what rules find.
+        Findings = "se-findings",
+        /// Compiles rules.
+        Rules = "se-rules",
         /// Proves that events flow.
         Canary = "se-canary",
         /// Answers HTTP.
         Http = "se-http",
         /// Accepts HTTP connections.
         Gate = "se-gate",
+    }
+    /// How bad a finding is.
+    Level("level") {
+        /// Good for context.
+        Informational = "informational",
+        /// Notable.
+        Low = "low",
+        /// Worth a look.
+        Medium = "medium",
+        /// Worth a look now.
+        High = "high",
+        /// An incident.
+        Critical = "critical",
     }
     /// Errors by what failed.
     ErrorType("type") {

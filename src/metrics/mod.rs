@@ -14,5 +14,5 @@ mod render;
 pub mod table;
 
 pub use family::{Counter, Family, Gauge, Histogram, Info, Total};
-pub use label::{ErrorType, Label, Outcome, Program, Reason, Ring, SinkName, Stage, ThreadName};
+pub use label::{ErrorType, Label, Level, Outcome, Program, Reason, Ring, SinkName, Stage, ThreadName};
 pub use table::Metrics;

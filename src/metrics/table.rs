@@ -1,7 +1,7 @@
 //! The table of all metrics.
 
 use super::family::{Counter, Family, Gauge, Histogram, Info, Total};
-use super::label::{ErrorType, Outcome, Program, Reason, Ring, SinkName, Stage, ThreadName};
+use super::label::{ErrorType, Level, Outcome, Program, Reason, Ring, SinkName, Stage, ThreadName};
 use super::render;
 use crate::event::Kind;
 
@@ -85,6 +85,15 @@ metrics! {
     cgroup_misses: Counter, "sentinel_cgroup_table_misses_total", "Events whose control group had no known path.";
     names_cached: Gauge, "sentinel_names_cached", "User and group names in the cache.";
     names_missing: Counter, "sentinel_names_missing_total", "Events written before a user or group name was known.";
+    // Detection.
+    findings: Family<Counter, Level>, "sentinel_findings_total", "Events that a rule matched, by the rule's level; each counts, also when repeats are folded into one line.";
+    findings_silent: Family<Counter, Level>, "sentinel_findings_silent_total", "Events that matched a rule whose findings are only counted: a shadow rule, or one below the configured level.";
+    finding_lines: Counter, "sentinel_finding_lines_total", "Lines of findings handed to the destinations.";
+    rules_loaded: Gauge, "sentinel_rules_loaded", "Rules in force.";
+    rules_refused: Gauge, "sentinel_rules_refused", "Rules that are right but nothing on this agent can feed.";
+    rules_wrong: Gauge, "sentinel_rules_wrong", "Rules left out because of an error in them.";
+    rules_generation: Gauge, "sentinel_rules_generation", "Number of the set of rules in force, counted from 1 since the start.";
+    rule_reload_failures: Counter, "sentinel_rules_reload_failures_total", "Changed rules not taken on because of an error in them; the old ones stayed.";
     // Truth about ourselves.
     canary_latency: Histogram, "sentinel_canary_latency_seconds", "From the canary's exec to its line in the written file.";
     canary_failures: Counter, "sentinel_canary_failures_total", "Canaries that did not come back in time.";

@@ -93,11 +93,17 @@ pub const PROCESS: &[Kind] = &[Kind::Exec, Kind::ExecFailed, Kind::Fork, Kind::E
 pub fn configure(directory: &Path, log_file: Option<PathBuf>, extra: &str) -> u16 {
     let (metrics_port, port) = free_ports();
     let shown = directory.display();
+    // Findings are lines of the log too; tests of events and of the books leave them out.
+    let detection = if extra.contains("enable_threat_detection") {
+        ""
+    } else {
+        "[security]\nenable_threat_detection = false\n"
+    };
     let log_file = log_file.unwrap_or_else(|| directory.join("log/sentinel.log"));
     let base = format!(
         "[core]\nstate_dir = \"{shown}/state\"\nruntime_dir = \"{shown}/run\"\n\
          [monitoring]\nprometheus_endpoint = \"127.0.0.1:{metrics_port}\"\nhealth_check_port = {port}\n\
-         [logging]\nlog_file = \"{}\"\nmax_size = \"100GB\"\n",
+         {detection}[logging]\nlog_file = \"{}\"\nmax_size = \"100GB\"\n",
         log_file.display(),
     );
     write_private(&directory.join("config.toml"), &merged(&base, extra));

@@ -453,6 +453,11 @@ fn everything_that_reloads_is_said_to() {
         "[security] enable_threat_detection",
         "[security] log_security_events",
         "[security] alert_on_anomalies",
+        "[security] rules_dir",
+        "[security] built_in_rules",
+        "[security] disabled_rules",
+        "[security] shadow_rules",
+        "[security] min_level",
     ];
     assert_eq!(reload, expected);
 }

@@ -11,6 +11,7 @@ mod ecs;
 mod linter;
 
 mod capture;
+mod detection;
 mod end;
 mod served;
 mod start;

@@ -1,0 +1,94 @@
+//! `rules bench`: how fast these rules judge these events, and what they cost one by one.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::super::{Exit, complain, print};
+use crate::config::Resolved;
+use crate::detect::sigma::logsource::Category;
+use crate::detect::sigma::row::{Row, Slot};
+use crate::detect::sigma::scratch::Scratch;
+use crate::detect::view::flat::{Flat, Values};
+
+/// Arguments of `rules bench`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Arguments {
+    /// Files or directories of rules [default: those of the configuration, and the built-in ones]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Events, an object of Sigma's fields a line
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+    /// Category that the events are of, where they don't say
+    #[arg(long, default_value = "process_creation")]
+    pub category: String,
+    /// How long to measure
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub seconds: u64,
+}
+
+/// Measures, and prints the median of the passes.
+pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
+    let rules = match super::load(&arguments.paths, resolved) {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
+    let wrong = |what: String| {
+        complain(format_args!("sentinel-edge: {what}"));
+        Exit::Usage
+    };
+    let Some(category) = Category::ALL.iter().find(|c| c.name() == arguments.category) else {
+        return wrong(format!("there is no category '{}'", arguments.category));
+    };
+    let text = match std::fs::read_to_string(&arguments.events) {
+        Ok(text) => text,
+        Err(error) => return wrong(format!("{}: {error}", arguments.events.display())),
+    };
+    let events: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
+    let events = match events {
+        Ok(events) if !events.is_empty() => events,
+        Ok(_) => return wrong(format!("{}: no events", arguments.events.display())),
+        Err(error) => return wrong(format!("{}: {error}", arguments.events.display())),
+    };
+    let flats: Vec<Flat> = events.iter().map(Flat::of_json).collect();
+    let fields: Vec<Values<'_>> = flats.iter().map(|flat| flat.values(&rules.set.names)).collect();
+    let mut scratch = Scratch::default();
+    let (mut passes, mut hits, mut candidates) = (Vec::new(), 0_u64, 0);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(arguments.seconds) || passes.len() < 5 {
+        (hits, candidates) = (0, 0);
+        let pass = Instant::now();
+        for event in &fields {
+            let mut row = Row::default();
+            event.iter().for_each(|(field, values)| row.set(*field, Slot::any(values)));
+            rules.set.judge(*category, &row, false, &mut scratch, |number| {
+                hits += u64::from(black_box(number) < u32::MAX)
+            });
+            candidates += scratch.candidates.len();
+        }
+        passes.push(pass.elapsed());
+    }
+    passes.sort();
+    let median = passes.get(passes.len() / 2).copied().unwrap_or_default();
+    let count = fields.len();
+    let rate = |took: Duration| f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took.as_secs_f64();
+    let open = rules.set.index_of(*category).map_or(0, crate::detect::sigma::index::Index::open_rules);
+    let of_category = rules.set.rules().iter().filter(|rule| rule.category == *category).count();
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{count} events, {of_category} rules, {open} of them without a witness\n\
+         {:.0} events a second (median of {} passes; fastest {:.0}), {} ns an event\n\
+         {hits} hits a pass, {candidates} rules evaluated",
+        rate(median),
+        passes.len(),
+        rate(passes.first().copied().unwrap_or_default()),
+        median.as_nanos() / u128::try_from(count).unwrap_or(1),
+    );
+    print(&out)
+}

@@ -1,0 +1,70 @@
+//! `rules list`: a line for each rule.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::super::{Exit, print};
+use crate::config::Resolved;
+use crate::detect::sigma::rule::Rule;
+
+/// Arguments of `rules list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Arguments {
+    /// Files or directories of rules [default: those of the configuration, and the built-in ones]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Lists.
+pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
+    let rules = match super::load(&arguments.paths, resolved) {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
+    let mut rows: Vec<(&Rule, bool)> = rules.set.rules().iter().zip(rules.shadow.iter().copied()).collect();
+    rows.sort_by(|(a, _), (b, _)| {
+        (a.category, b.about.level, &a.about.title).cmp(&(b.category, a.about.level, &b.about.title))
+    });
+    if arguments.json {
+        let list: Vec<Value> = rows.iter().map(|(rule, shadow)| object(rule, *shadow)).collect();
+        return print(&format!("{:#}\n", Value::from(list)));
+    }
+    let mut text = String::new();
+    for (rule, shadow) in rows {
+        let about = &rule.about;
+        let mark = if shadow { " (shadow)" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<23} {:<13} {:<36} {}{mark}",
+            rule.category.name(),
+            about.level.name(),
+            about.id,
+            about.title
+        );
+    }
+    print(&text)
+}
+
+fn object(rule: &Rule, shadow: bool) -> Value {
+    let about = &rule.about;
+    json!({
+        "id": about.id,
+        "name": about.name,
+        "title": about.title,
+        "level": about.level.name(),
+        "status": about.status,
+        "category": rule.category.name(),
+        "tags": about.tags,
+        "author": about.author,
+        "license": about.license,
+        "source": format!("{}:{}", about.source, about.line),
+        "shadow": shadow,
+    })
+}

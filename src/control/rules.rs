@@ -1,0 +1,172 @@
+//! The thread `se-rules`: compiles rules aside and puts them into force.
+//!
+//! It looks at the directory every few seconds, and at once when told that the configuration was read anew. What has
+//! changed is compiled as a new generation, which takes the place of the old one at one point: a batch of events is judged
+//! by the generation that was in force when its worker took it. A directory with an error in it keeps the old
+//! generation, and /ready says why; only at the start, when there is no old one, the good rules run without the bad.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::health::RulesFact;
+use crate::detect;
+use crate::detect::load::{self, Found, Rules};
+use crate::detect::sigma::set::Gravity;
+use crate::metrics::Metrics;
+use crate::util::beacon::Beacon;
+
+/// How often the directory is looked at.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// Problems that are told one by one in the log; more are summed up.
+const PROBLEMS_SHOWN: usize = 20;
+
+/// The rules in force.
+#[derive(Debug, Default)]
+pub struct Slot(RwLock<Option<Arc<Rules>>>);
+
+impl Slot {
+    /// The generation in force; none while detection is off.
+    pub fn get(&self) -> Option<Arc<Rules>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, rules: Option<Arc<Rules>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+}
+
+/// What is shared with the rest of the agent.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Settings; replaced on reload.
+    pub config: Arc<RwLock<detect::Config>>,
+    /// The rules in force.
+    pub slot: Arc<Slot>,
+    /// What is told of them.
+    pub fact: Arc<Mutex<Option<RulesFact>>>,
+    /// The counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The work of the thread.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Shared,
+    generation: u64,
+    found: Option<Found>,
+    /// The state of the directory that was last compiled, good or bad.
+    config: Option<detect::Config>,
+}
+
+impl Shared {
+    /// Shares these settings; nothing is in force yet.
+    pub fn new(config: detect::Config, metrics: &Arc<Metrics>) -> Self {
+        Shared {
+            config: Arc::new(RwLock::new(config)),
+            slot: Arc::default(),
+            fact: Arc::default(),
+            metrics: Arc::clone(metrics),
+        }
+    }
+}
+
+impl Keeper {
+    /// Compiles the first generation, without what is wrong.
+    pub fn start(shared: Shared) -> Self {
+        let mut keeper = Keeper { shared, generation: 0, found: None, config: None };
+        keeper.renew(true);
+        keeper
+    }
+
+    /// Runs until nobody can tell it anything any more. A message says that the configuration may have changed.
+    pub fn run(mut self, told: &Receiver<()>, beacon: &Beacon) {
+        loop {
+            let received = told.recv_timeout(LOOK);
+            beacon.beat();
+            match received {
+                Ok(()) => self.renew(false),
+                Err(RecvTimeoutError::Timeout) if self.has_changed() => self.renew(false),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn settings(&self) -> detect::Config {
+        self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Files came, went or changed.
+    fn has_changed(&self) -> bool {
+        let config = self.settings();
+        let now = config.enabled.then(|| load::read(&config.rules_dir).state);
+        now != self.found.as_ref().filter(|_| config.enabled).map(|found| found.state.clone())
+    }
+
+    fn renew(&mut self, is_start: bool) {
+        let config = self.settings();
+        if !config.enabled {
+            self.shared.slot.put(None);
+            (self.found, self.config) = (None, None);
+            *self.shared.fact.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return;
+        }
+        let begun = Instant::now();
+        let (rules, found) = Rules::load(&config, self.generation + 1);
+        let is_same = self.config.as_ref() == Some(&config)
+            && self.found.as_ref().is_some_and(|old| old.state == found.state);
+        (self.found, self.config) = (Some(found), Some(config));
+        if is_same && !is_start {
+            return;
+        }
+        let count = |gravity| rules.set.problems.iter().filter(|p| p.gravity == gravity).count();
+        let (errors, refused) = (count(Gravity::Error), count(Gravity::Refused));
+        self.say(&rules);
+        let error = rules.first_error().map(|first| match errors {
+            1 => first.to_string(),
+            _ => format!("{first} (and {} more)", errors - 1),
+        });
+        let keeps_old = error.is_some() && !is_start;
+        self.shared.metrics.rule_reload_failures.add(u64::from(keeps_old));
+        if keeps_old {
+            log::error!("the rules stay as they were: {}", error.as_deref().unwrap_or_default());
+            if let Some(fact) = &mut *self.shared.fact.lock().unwrap_or_else(PoisonError::into_inner) {
+                fact.error = error;
+            }
+            return;
+        }
+        self.generation += 1;
+        let loaded = rules.set.rules().len();
+        log::info!(
+            "{loaded} rules in force, generation {}, compiled in {} ms; {refused} not for this agent, {errors} wrong",
+            self.generation,
+            begun.elapsed().as_millis()
+        );
+        self.shared.metrics.rules_loaded.set(float(loaded));
+        self.shared.metrics.rules_refused.set(float(refused));
+        self.shared.metrics.rules_wrong.set(float(errors));
+        self.shared.metrics.rules_generation.set(float(usize::try_from(self.generation).unwrap_or(0)));
+        let fact = RulesFact { generation: self.generation, loaded, refused, wrong: errors, error };
+        self.shared.slot.put(Some(Arc::new(rules)));
+        *self.shared.fact.lock().unwrap_or_else(PoisonError::into_inner) = Some(fact);
+    }
+
+    fn say(&self, rules: &Rules) {
+        let told = rules.set.problems.iter().filter(|problem| problem.gravity == Gravity::Error);
+        for problem in told.clone().take(PROBLEMS_SHOWN) {
+            log::warn!("{problem}");
+        }
+        let more = told.count().saturating_sub(PROBLEMS_SHOWN);
+        if more > 0 {
+            log::warn!("{more} more errors in rules; `sentinel-edge rules check` shows all");
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point, and nobody has 2^53 rules")]
+fn float(n: usize) -> f64 {
+    n as f64
+}

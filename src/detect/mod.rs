@@ -1,0 +1,27 @@
+//! Detection: events in, findings out.
+//!
+//! ```text
+//! rules --sigma--> Rules (a generation)          Event + Context + line
+//!                      |                                   |
+//!                      '---------> judge <---view: rows----'
+//!                                    | hits
+//!                                    v
+//!                        fold repeats -> finding, a line of ECS
+//! ```
+//!
+//! Workers judge ([`judge`]), each with memory of its own, by the generation of rules that is in force at the batch;
+//! one thread folds what they find ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`],
+//! aside, and swapped at one point. What is learned from several events is kept by that one thread alone.
+
+pub mod cases;
+pub mod config;
+pub mod finding;
+pub mod fold;
+pub mod judge;
+pub mod lint;
+pub mod load;
+pub mod pack;
+pub mod sigma;
+pub mod view;
+
+pub use config::Config;

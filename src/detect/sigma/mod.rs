@@ -1,0 +1,39 @@
+//! Sigma: rules of the community's format, run as they are.
+//!
+//! ```text
+//! file --yaml--> tree --rule--> About + Expr --set--> index of witnesses --judge--> hits
+//! ```
+//!
+//! Steps: [`yaml`] makes a tree with lines of the text; [`rule`] reads what a rule says of itself, [`logsource`] which
+//! events it is about, [`search`] and [`condition`] make tests of its detection; [`set`] numbers the rules, finds for each
+//! what every match must contain ([`witness`]) and builds the [`index`] by which an event is led to the few rules that
+//! may match it. Only these are evaluated. Limits: bounded regular expressions, no anchors in YAML.
+//!
+//! The format is that of the Sigma rules specification 2.1 (github.com/SigmaHQ/sigma-specification).
+
+pub mod condition;
+pub mod encode;
+pub mod fields;
+pub mod index;
+pub mod logsource;
+pub mod pattern;
+pub mod row;
+pub mod rule;
+pub mod scratch;
+pub mod search;
+pub mod set;
+pub mod test;
+pub mod time;
+pub mod witness;
+pub mod yaml;
+
+/// `; did you mean X?` with the nearest of these names, or nothing if none is near.
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let folded = name.to_ascii_lowercase();
+    let near = known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&folded, &known.to_ascii_lowercase()), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    near.map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"))
+}

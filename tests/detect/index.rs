@@ -1,0 +1,98 @@
+//! Random rules and events: the index never loses a match.
+
+use proptest::prelude::*;
+use sentinel_edge::detect::sigma::logsource::Category;
+use sentinel_edge::detect::sigma::scratch::Scratch;
+use sentinel_edge::detect::view::flat::Flat;
+use serde_json::json;
+
+use crate::support::set;
+
+fn value() -> impl Strategy<Value = String> {
+    // Few letters, so that values meet; wildcards, blanks, upper case, letters of other alphabets and backslashes among them.
+    prop::collection::vec(
+        prop::sample::select(vec!["a", "b", "ab", "abc", "/", "/ab", "A", " ", "*", "?", "é", "É", "\\"]),
+        0..6,
+    )
+    .prop_map(|parts| parts.concat())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(
+        prop::sample::select(vec!["a", "b", "abc", "/", "/ab", "A", "B", " ", "*", "é", "É", "\n"]),
+        0..10,
+    )
+    .prop_map(|parts| parts.concat())
+}
+
+fn field() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["Image", "CommandLine", "ParentImage", "Other", ""])
+}
+
+fn modifier() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "",
+        "|contains",
+        "|startswith",
+        "|endswith",
+        "|contains|all",
+        "|contains|cased",
+        "|neq",
+        "|re",
+        "|re|i",
+    ])
+}
+
+fn condition() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "a",
+        "a and b",
+        "a or b",
+        "a and not b",
+        "not a",
+        "1 of them",
+        "all of them",
+        "a or (b and not c)",
+    ])
+}
+
+prop_compose! {
+    fn rule()(searches in prop::collection::vec((field(), modifier(), prop::collection::vec(value(), 1..4)), 3), condition in condition()) -> String {
+        let mut detection = json!({ "condition": condition });
+        for ((field, modifier, values), name) in searches.into_iter().zip(["a", "b", "c"]) {
+            // Keywords know only some modifiers, and random text is mostly no regular expression.
+            let modifier = if field.is_empty() || modifier.starts_with("|re") && values.iter().any(|v| v.contains(['*', '?', '\\'])) { "|contains" } else { modifier };
+            let key = format!("{field}{modifier}");
+            detection[name] = json!({ key: values });
+        }
+        json!({ "title": "t", "logsource": { "category": "process_creation" }, "detection": detection }).to_string()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn candidates_hold_every_match(
+        rules in prop::collection::vec(rule(), 1..12),
+        events in prop::collection::vec((text(), text(), text(), text()), 1..20),
+    ) {
+        let texts: Vec<String> = rules.iter().enumerate().map(|(at, rule)| rule.replace("\"t\"", &format!("\"t{at}\""))).collect();
+        let set = set(&texts.join("\n---\n"));
+        prop_assert_eq!(set.rules().len(), texts.len(), "{:?}", set.problems);
+        let mut scratch = Scratch::default();
+        for (image, line, parent, other) in events {
+            let event = Flat::of_json(&json!({
+                "Image": [image.clone(), other.clone()], "CommandLine": line, "ParentImage": parent, "Other": other, "Unnamed": image,
+            }));
+            event.with_row(&set.names, |row| {
+                let mut found = Vec::new();
+                set.judge(Category::ProcessCreation, row, false, &mut scratch, |number| found.push(number as usize));
+                found.sort_unstable();
+                scratch.begin(set.rules().len());
+                let expected: Vec<usize> = (0..set.rules().len()).filter(|at| set.rules()[*at].expr.holds(row, &mut scratch)).collect();
+                prop_assert_eq!(found, expected);
+                Ok(())
+            })?;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Detection in the running agent: findings in the log, repeats folded, rules that change while it runs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::agent::{Agent, Options, lines, tiny_program};
+use crate::ecs;
+
+/// A rule that matches one argument.
+fn rule(id: &str, title: &str, argument: &str) -> String {
+    format!(
+        "title: {title}\nid: {id}\nauthor: Ada, Bob\nlicense: DRL-1.1\nlevel: high\n\
+         references: ['https://example.org/{id}']\ntags: [attack.credential-access, attack.t1003.008]\n\
+         logsource: {{product: linux, category: process_creation}}\n\
+         detection:\n  a:\n    CommandLine|contains: {argument}\n  condition: a\n"
+    )
+}
+
+/// The agent with detection, and rules of its own in `rules.d`.
+fn start(rules: &[(&str, String)], keys: &str) -> Agent {
+    let directory = tempfile::tempdir().unwrap().keep();
+    let rules_dir = directory.join("rules.d");
+    fs::create_dir(&rules_dir).unwrap();
+    for (name, text) in rules {
+        fs::write(rules_dir.join(name), text).unwrap();
+    }
+    let extra = format!(
+        "[security]\nenable_threat_detection = true\nbuilt_in_rules = false\nrules_dir = \"{}\"\n{keys}",
+        rules_dir.display()
+    );
+    Agent::start(Options { directory: Some(directory), config: extra, ..Options::default() })
+}
+
+fn execute(agent: &Agent, argument: &str) {
+    let program = tiny_program(&agent.directory);
+    assert!(Command::new(program).arg(argument).stdin(Stdio::null()).status().unwrap().success());
+}
+
+fn findings(agent: &Agent) -> Vec<Value> {
+    lines(&agent.log()).into_iter().filter(|line| line["event"]["kind"] == "alert").collect()
+}
+
+fn rules(agent: &Agent) -> Value {
+    let body: Value = serde_json::from_str(&agent.get("/health").1).unwrap();
+    body["rules"].clone()
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_finding_tells_all_that_the_rule_and_the_event_tell() {
+    let mut agent = start(&[("a.yml", rule("id-a", "Marked run", "se-mark-a"))], "");
+    execute(&agent, "se-mark-a-first");
+    let finding = agent.wait_for("the finding", |line| line["event"]["kind"] == "alert");
+    assert_eq!(ecs::check(&finding).into_iter().collect::<Vec<String>>(), Vec::<String>::new());
+    let at = |pointer: &str| finding.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(at("/rule/id"), "id-a");
+    assert_eq!(at("/rule/name"), "Marked run");
+    assert_eq!(at("/rule/author"), serde_json::json!(["Ada", "Bob"]));
+    assert_eq!(at("/rule/license"), "DRL-1.1");
+    assert_eq!(at("/rule/reference"), "https://example.org/id-a");
+    assert_eq!(at("/threat/technique/subtechnique/id/0"), "T1003.008");
+    assert_eq!(at("/threat/tactic/name/0"), "Credential Access");
+    assert_eq!(at("/event/severity"), 73);
+    assert!(at("/message").as_str().unwrap().starts_with("Marked run: "));
+    assert!(at("/process/command_line").as_str().unwrap().ends_with("se-mark-a-first"));
+    assert_eq!(at("/sentineledge/finding/matched/0/field"), "CommandLine");
+    assert!(!at("/sentineledge/finding/ancestors").as_array().unwrap().is_empty());
+    let sequence = at("/sentineledge/finding/event_sequence");
+    assert!(agent.stop().success());
+    let event = lines(&agent.log()).into_iter().find(|line| line["event"]["sequence"] == sequence);
+    assert_eq!(
+        event.unwrap()["process"]["command_line"],
+        at("/process/command_line"),
+        "the event itself is there too"
+    );
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn repeats_become_one_finding_with_a_count() {
+    let mut agent = start(&[("a.yml", rule("id-a", "Marked run", "se-mark-a"))], "");
+    for n in 0..20 {
+        execute(&agent, &format!("se-mark-a-{}", n % 4));
+    }
+    agent.until("all are found", || agent.metrics().sum("sentinel_findings_total") >= 20.0);
+    assert!(agent.stop().success());
+    let found = findings(&agent);
+    let detail = |at: usize, key: &str| found[at]["sentineledge"]["finding"][key].clone();
+    assert_eq!(found.len(), 2, "the first at once, the rest as one");
+    assert_eq!((detail(0, "count"), detail(1, "count")), (1.into(), 20.into()));
+    assert_eq!((detail(1, "distinct"), detail(1, "keys").as_array().unwrap().len()), (4.into(), 4));
+    assert_eq!(detail(0, "fingerprint"), detail(1, "fingerprint"));
+    assert_eq!(detail(0, "first"), detail(1, "first"));
+    assert_ne!(detail(1, "first"), detail(1, "last"));
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn rules_change_while_it_runs_and_a_broken_file_changes_nothing() {
+    let mut agent = start(&[("a.yml", rule("id-a", "First", "se-mark-a"))], "");
+    assert_eq!((&rules(&agent)["generation"], &rules(&agent)["loaded"]), (&1.into(), &1.into()));
+    let file = agent.directory.join("rules.d/b.yml");
+    fs::write(&file, rule("id-b", "Second", "se-mark-b").replace("contains", "contain")).unwrap();
+    agent.until("/ready tells of it", || agent.get("/ready").0 == 503);
+    let body = agent.get("/ready").1;
+    assert!(body.contains("rules.d/b.yml:11") && body.contains("did you mean contains?"), "{body}");
+    assert_eq!(agent.get("/health").0, 200);
+    assert_eq!(rules(&agent)["generation"], 1);
+    execute(&agent, "se-mark-a");
+    fs::write(&file, rule("id-b", "Second", "se-mark-b")).unwrap();
+    agent.until("the second generation", || rules(&agent)["generation"] == 2);
+    assert_eq!(agent.get("/ready").0, 200);
+    execute(&agent, "se-mark-b");
+    agent.until("both are found", || agent.metrics().sum("sentinel_findings_total") >= 2.0);
+    assert_eq!(agent.metrics().sum("sentinel_rules_reload_failures_total"), 1.0);
+    assert!(agent.stop().success());
+    let titles: BTreeSet<String> =
+        findings(&agent).iter().map(|line| line["rule"]["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(titles, BTreeSet::from(["First".to_owned(), "Second".to_owned()]));
+    assert_eq!(findings(&agent)[1]["sentineledge"]["finding"]["generation"], 2);
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn shadow_rules_and_mild_ones_are_counted_and_not_written() {
+    let mild = rule("id-b", "Mild", "se-mark-a").replace("high", "low");
+    let off = rule("id-c", "Off", "se-mark-a");
+    let rules = [("a.yml", rule("id-a", "Shadow", "se-mark-a")), ("b.yml", mild), ("c.yml", off)];
+    let keys = "shadow_rules = [\"id-a\"]\nmin_level = \"medium\"\ndisabled_rules = [\"id-c\"]\n";
+    let mut agent = start(&rules, keys);
+    execute(&agent, "se-mark-a");
+    agent.until("both are counted", || agent.metrics().sum("sentinel_findings_silent_total") >= 2.0);
+    assert_eq!(agent.metrics().sum("sentinel_findings_total"), 0.0);
+    assert!(agent.stop().success());
+    assert_eq!(findings(&agent), Vec::<Value>::new());
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn the_switches_do_what_they_say() {
+    let mut agent = start(&[("a.yml", rule("id-a", "Marked", "se-mark-a"))], "log_security_events = false\n");
+    execute(&agent, "se-mark-a");
+    agent.until("it is counted", || agent.metrics().sum("sentinel_findings_total") >= 1.0);
+    agent.edit_config(|text| {
+        text.replace("enable_threat_detection = true", "enable_threat_detection = false")
+    });
+    agent.signal(nix::sys::signal::Signal::SIGHUP);
+    agent.until("detection is off", || rules(&agent) == Value::Null);
+    execute(&agent, "se-mark-a");
+    assert!(agent.stop().success());
+    assert_eq!(findings(&agent), Vec::<Value>::new());
+}
