@@ -57,18 +57,24 @@ static __always_inline void on_open(__u64 *ctx, const enum se_walker walker)
 	struct file *file = (void *)se_arg(ctx, 0);
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct se_descriptor descriptor = {.id = (__u64)file};
+	/* A close is looked at only if it was open for writing, so nothing else is to be forgotten. */
+	const struct se_descriptor *kept = NULL;
 	__u32 f_mode = SE_LOAD(file, f_mode), asked = 0;
 	struct se_pending *pending;
 	struct se_buf *buf;
 
 	if (!se_is_opened(f_mode))
 		return;
+	if (f_mode & SE_FMODE_WRITE)
+		kept = &descriptor;
+	/* Else the compiler asks for the mode again where it should ask for the pointer, and verifiers before 6.2
+	 * do not see that it means the same. */
+	barrier_var(kept);
 	pending = se_pending__end(SE_FILE_OPEN, file);
 	if (pending)
 		asked = pending->flags;
-	/* A close is looked at only if it was open for writing, so nothing else is to be forgotten. */
-	buf = se_file__opened(SE_LANE_T_OPEN, SE_HOOK_FEXIT, SE_CALL_NONE, task, file, asked,
-			      f_mode & SE_FMODE_WRITE ? &descriptor : NULL, walker);
+	buf = se_file__opened(SE_LANE_T_OPEN, SE_HOOK_FEXIT, SE_CALL_NONE, task, file, asked, kept,
+			      walker);
 	if (buf)
 		se_trampoline__output(buf, buf->header.kind);
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use crate::detect::combine::Combiner;
+use crate::detect::finding::{self, Together};
 use crate::detect::fold::Folder;
 use crate::detect::judge::Hit;
 use crate::detect::{self, sigma};
@@ -18,7 +20,7 @@ use crate::util::beacon::Beacon;
 use crate::util::clock;
 
 /// How long to wait for a hit before windows are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Where hits come from and lines go.
 pub struct Findings {
@@ -43,20 +45,31 @@ impl std::fmt::Debug for Findings {
 impl Findings {
     /// Runs until the workers are gone, then tells what is still folded.
     pub fn run(self, beacon: &Beacon) {
-        let mut folder = Folder::default();
+        let (mut folder, mut combiner) = (Folder::default(), Combiner::default());
+        let mut fired = Vec::new();
         let mut lines = Vec::new();
         loop {
             let received = self.hits.recv_timeout(LOOK);
             beacon.beat();
             match received {
-                Ok(hits) => hits.into_iter().for_each(|hit| self.take(hit, &mut folder, &mut lines)),
-                Err(RecvTimeoutError::Timeout) if self.is_live => folder.close(clock::boot_ns(), &mut lines),
+                Ok(hits) => hits.into_iter().for_each(|hit| {
+                    combiner.hit(&hit, &mut fired);
+                    self.take(hit, &mut folder, &mut lines);
+                }),
+                Err(RecvTimeoutError::Timeout) if self.is_live => {
+                    folder.close(clock::boot_ns(), &mut lines);
+                    combiner.expire(Some(clock::boot_ns()), &mut fired);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.tell(&mut fired, &mut lines);
             self.write(&mut lines);
         }
         folder.close_all(&mut lines);
+        // What waits for its order is complete now; windows that are not over stay untold, as they would be told wrong.
+        combiner.finish(&mut fired);
+        self.tell(&mut fired, &mut lines);
         self.write(&mut lines);
     }
 
@@ -65,7 +78,8 @@ impl Findings {
         let level = label(rule.about.level);
         let config = self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_shadow = hit.rules.shadow.get(hit.rule as usize).copied().unwrap_or(false);
-        if is_shadow || rule.about.level < config.min_level {
+        let is_silent = is_shadow || hit.rules.set.serves(hit.rule) || rule.about.level < config.min_level;
+        if is_silent {
             self.metrics.findings_silent.at(level).inc();
             return;
         }
@@ -73,6 +87,22 @@ impl Findings {
         if config.log_findings {
             drop(config);
             folder.hit(hit, lines);
+        }
+    }
+
+    /// Correlations that fired, each a finding; their state keeps repeats quiet.
+    fn tell(&self, fired: &mut Vec<Together>, lines: &mut Vec<Vec<u8>>) {
+        for together in fired.drain(..) {
+            let level = label(together.about.level);
+            let config = self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if together.about.level < config.min_level {
+                self.metrics.findings_silent.at(level).inc();
+                continue;
+            }
+            self.metrics.findings.at(level).inc();
+            if config.log_findings {
+                lines.push(finding::together(&together));
+            }
         }
     }
 

@@ -4,9 +4,14 @@
 //! values. A case is judged with all that judging has, by the rule alone, and once more by the whole set, so that a
 //! fault of the index shows as well.
 
+use super::correlate::{self, Correlator, EventRef, Options, Settings};
+use super::sigma::correlation::{Base, Correlation};
+use super::sigma::fields::Field;
 use super::sigma::rule::Rule;
 use super::sigma::scratch::Scratch;
+use super::sigma::search::Fault;
 use super::sigma::set::Set;
+use super::sigma::yaml::Node;
 use super::view::flat::Flat;
 
 /// A case that did not come out as it must, or cannot be read.
@@ -49,6 +54,78 @@ pub fn run(set: &Set, number: u32) -> Outcome {
         }
     }
     outcome
+}
+
+/// Runs the cases of the correlation at this position: each is a stream of hits, with the name of the `rule`, the `time`
+/// in seconds, and the fields that matter.
+pub fn run_correlation(set: &Set, position: usize) -> Outcome {
+    let mut outcome = Outcome::default();
+    let Some(correlation) = set.correlations().get(position) else { return outcome };
+    let Some(tests) = &correlation.tests else { return outcome };
+    for (key, expected) in [("match", true), ("ignore", false)] {
+        for stream in tests.get(key).map_or(&[][..], |node| node.members()) {
+            if expected {
+                outcome.counts.0 += 1;
+            } else {
+                outcome.counts.1 += 1;
+            }
+            let result = fires(set, correlation, stream);
+            let failure = match result {
+                Err((line, what)) => Some((line, what)),
+                Ok(fired) if fired == expected => None,
+                Ok(true) => Some((stream.line, "the correlation fires and must not".to_owned())),
+                Ok(false) => Some((stream.line, "the correlation does not fire and must".to_owned())),
+            };
+            outcome.failures.extend(failure.map(|(line, what)| Failure { line, what }));
+        }
+    }
+    outcome
+}
+
+fn fires(set: &Set, correlation: &Correlation, stream: &Node) -> Result<bool, Fault> {
+    let options = Options { groups: 1000, tolerance_ns: 0, suppress: true };
+    let mut correlator = Correlator::new(Settings { options, budget_bytes: 1 << 20 });
+    let definition = (correlation.about.id.clone(), correlation.definition.clone());
+    correlator.reload(vec![definition]).map_err(|error| (stream.line, error.to_string()))?;
+    let mut fired = false;
+    let mut newest_ns = 0;
+    for (sequence, node) in stream.members().iter().enumerate() {
+        let event = Flat::of_yaml(node)?;
+        let named = event.get("rule").and_then(|values| values.first()).cloned().unwrap_or_default();
+        let time =
+            event.get("time").and_then(|values| values.first()).and_then(|text| text.parse::<f64>().ok());
+        let time = time.ok_or_else(|| (node.line, "the hit has no 'time' in seconds".to_owned()))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of a test, none negative"
+        )]
+        let time_ns = (time.max(0.0) * 1e9) as u64;
+        newest_ns = newest_ns.max(time_ns);
+        let is_named = |base: &&(usize, &Base)| {
+            let about = set.rules().get(base.1.rule as usize).map(|rule| &rule.about);
+            about.is_some_and(|about| *about.id == *named || about.name.as_deref() == Some(named.as_str()))
+        };
+        let bases: Vec<(usize, &Base)> = correlation.bases.iter().enumerate().collect();
+        let Some((base, of)) = bases.iter().find(is_named) else {
+            return Err((node.line, format!("the correlation is not about a rule '{named}'")));
+        };
+        let value = |field: &Field| {
+            event.get(set.names.name(*field)).and_then(|values| values.first()).cloned().unwrap_or_default()
+        };
+        let group = of.group_by.iter().map(value).collect::<Vec<String>>().join("\0");
+        let value = of.value.as_ref().map(value);
+        let hit = correlate::Hit {
+            rule: *base,
+            time_ns,
+            group: group.as_bytes(),
+            value: value.as_deref().map(str::as_bytes),
+            event: EventRef(sequence as u64),
+        };
+        fired |= correlator.hit(0, hit).is_some();
+    }
+    let end_ns = newest_ns.saturating_add(correlation.definition.timespan_ns).saturating_add(1);
+    Ok(fired || !correlator.expire(end_ns).is_empty())
 }
 
 fn judge(

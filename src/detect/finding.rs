@@ -5,10 +5,11 @@
 //! that of whoever shows matches. The sequence number is the event's and so moves to `sentineledge.finding`, where it does
 //! not look like a number of its own.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::judge::Hit;
-use super::sigma::logsource::Category;
 use super::sigma::rule::About;
 use crate::event::json::rfc3339;
 use crate::event::{Image, Process};
@@ -45,7 +46,7 @@ pub fn line(hit: &Hit, fold: &Fold) -> Vec<u8> {
         };
         object.insert("message".into(), message.into());
         event(object, &rule.about);
-        object.insert("rule".into(), about(&rule.about, rule.category));
+        object.insert("rule".into(), about(&rule.about, rule.category.name()));
         if let Some(threat) = threat(&rule.about) {
             object.insert("threat".into(), threat);
         }
@@ -57,6 +58,81 @@ pub fn line(hit: &Hit, fold: &Fold) -> Vec<u8> {
         }
     }
     // A map of texts and numbers can always be written.
+    serde_json::to_vec(&value).unwrap_or_default()
+}
+
+/// A correlation that fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Together {
+    /// The correlation rule.
+    pub about: Arc<About>,
+    /// Generation of the rules.
+    pub generation: u64,
+    /// What was looked at, as rules name it.
+    pub kind: &'static str,
+    /// What the hits have in common: names and values.
+    pub group: Vec<(String, String)>,
+    /// How many there were, of what the kind counts.
+    pub count: u64,
+    /// Different values, some of them.
+    pub values: Vec<String>,
+    /// Sequence numbers of the events, the newest of them.
+    pub events: Vec<u64>,
+    /// Hits since it fired before, which were kept quiet.
+    pub suppressed: u64,
+    /// Wall time of the first and the last, nanoseconds.
+    pub times_ns: (u64, u64),
+    /// The line of the newest of the events, if it is still known.
+    pub line: Option<Box<[u8]>>,
+}
+
+/// The line of a correlation, without its newline: that of its newest event, with what they all have in common.
+pub fn together(together: &Together) -> Vec<u8> {
+    let Together { about: rule, .. } = together;
+    let parsed = together.line.as_ref().and_then(|line| serde_json::from_slice(line).ok());
+    let mut value: Value = parsed.unwrap_or_else(|| json!({ "@timestamp": time(together.times_ns.1) }));
+    if let Some(object) = value.as_object_mut() {
+        let group: Vec<String> =
+            together.group.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let message = match group.is_empty() {
+            true => rule.title.to_string(),
+            false => format!("{}: {}", rule.title, group.join(", ")),
+        };
+        object.insert("message".into(), message.into());
+        event(object, rule);
+        object.insert("rule".into(), about(rule, "correlation"));
+        if let Some(threat) = threat(rule) {
+            object.insert("threat".into(), threat);
+        }
+        let tags: Vec<&str> = rule.tags.iter().map(|tag| &**tag).collect();
+        object.insert("tags".into(), tags.into());
+        let own = object.entry("sentineledge").or_insert_with(|| json!({}));
+        if let Some(own) = own.as_object_mut() {
+            let group: Vec<Value> =
+                together.group.iter().map(|(name, value)| json!({ "field": name, "value": value })).collect();
+            let mut details = json!({
+                "level": rule.level.name(),
+                "correlation": together.kind,
+                "count": together.count,
+                "first": time(together.times_ns.0),
+                "last": time(together.times_ns.1),
+                "events": together.events,
+                "generation": together.generation,
+                "matched": group,
+                "source": format!("{}:{}", rule.source, rule.line),
+            });
+            if let Some(details) = details.as_object_mut() {
+                if !together.values.is_empty() {
+                    details.insert("keys".into(), json!(together.values));
+                }
+                if together.suppressed > 0 {
+                    details.insert("suppressed".into(), together.suppressed.into());
+                }
+                of_rule(details, rule);
+            }
+            own.insert("finding".into(), details);
+        }
+    }
     serde_json::to_vec(&value).unwrap_or_default()
 }
 
@@ -84,7 +160,7 @@ fn event(object: &mut Map<String, Value>, about: &About) {
     event.insert("risk_score".into(), about.level.severity().into());
 }
 
-fn about(about: &About, category: Category) -> Value {
+fn about(about: &About, category: &str) -> Value {
     let mut rule = Map::new();
     let mut put = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -94,7 +170,7 @@ fn about(about: &About, category: Category) -> Value {
     put("id", &about.id);
     put("name", &about.title);
     put("description", &about.description);
-    put("category", category.name());
+    put("category", category);
     put("license", about.license.as_deref().unwrap_or_default());
     put("reference", about.references.first().map_or("", |reference| reference));
     put("ruleset", &about.source);
@@ -192,18 +268,23 @@ fn details(hit: &Hit, about: &About, fold: &Fold) -> Value {
             details.insert("keys".into(), json!(fold.keys));
             details.insert("distinct".into(), json!(fold.distinct));
         }
-        let texts = |texts: &[Box<str>]| Value::from(texts.iter().map(|text| &**text).collect::<Vec<&str>>());
-        if !about.false_positives.is_empty() {
-            details.insert("false_positives".into(), texts(&about.false_positives));
-        }
-        if about.references.len() > 1 {
-            details.insert("references".into(), texts(&about.references));
-        }
-        if let Some(status) = &about.status {
-            details.insert("status".into(), (&**status).into());
-        }
+        of_rule(details, about);
     }
     details
+}
+
+/// What ECS has no field for of what a rule says of itself.
+fn of_rule(details: &mut Map<String, Value>, about: &About) {
+    let texts = |texts: &[Box<str>]| Value::from(texts.iter().map(|text| &**text).collect::<Vec<&str>>());
+    if !about.false_positives.is_empty() {
+        details.insert("false_positives".into(), texts(&about.false_positives));
+    }
+    if about.references.len() > 1 {
+        details.insert("references".into(), texts(&about.references));
+    }
+    if let Some(status) = &about.status {
+        details.insert("status".into(), (&**status).into());
+    }
 }
 
 fn time(wall_ns: u64) -> String {

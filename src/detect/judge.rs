@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::combine::{self, Fed};
 use super::load::Rules;
 use super::sigma::logsource::Category;
 use super::sigma::row::Row;
@@ -32,6 +33,8 @@ pub struct Hit {
     pub matched: Vec<(Box<str>, String)>,
     /// Who did it, with the chain behind.
     pub process: Option<Arc<Process>>,
+    /// The correlations that it feeds.
+    pub feeds: Vec<Fed>,
     /// Where.
     pub container: Option<Arc<Container>>,
 }
@@ -67,6 +70,7 @@ impl Judge {
                     sequence,
                     line: input.line.into(),
                     matched: matched(rules, *number, row, scratch),
+                    feeds: combine::feeds(rules, *number, row),
                     process: input.context.process.clone(),
                     container: input.context.container.clone(),
                 });

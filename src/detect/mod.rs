@@ -6,15 +6,17 @@
 //!                      '---------> judge <---view: rows----'
 //!                                    | hits
 //!                                    v
-//!                        fold repeats -> finding, a line of ECS
+//!          correlate, fold repeats -> finding, a line of ECS
 //! ```
 //!
 //! Workers judge ([`judge`]), each with memory of its own, by the generation of rules that is in force at the batch;
-//! one thread folds what they find ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`],
+//! one thread correlates what they find ([`combine`]), folds repeats ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`],
 //! aside, and swapped at one point. What is learned from several events is kept by that one thread alone.
 
 pub mod cases;
+pub mod combine;
 pub mod config;
+pub mod correlate;
 pub mod finding;
 pub mod fold;
 pub mod judge;

@@ -87,7 +87,7 @@ metrics! {
     names_missing: Counter, "sentinel_names_missing_total", "Events written before a user or group name was known.";
     // Detection.
     findings: Family<Counter, Level>, "sentinel_findings_total", "Events that a rule matched, by the rule's level; each counts, also when repeats are folded into one line.";
-    findings_silent: Family<Counter, Level>, "sentinel_findings_silent_total", "Events that matched a rule whose findings are only counted: a shadow rule, or one below the configured level.";
+    findings_silent: Family<Counter, Level>, "sentinel_findings_silent_total", "Events that matched a rule whose findings are only counted: a shadow rule, one that only serves correlations, or one below the configured level.";
     finding_lines: Counter, "sentinel_finding_lines_total", "Lines of findings handed to the destinations.";
     rules_loaded: Gauge, "sentinel_rules_loaded", "Rules in force.";
     rules_refused: Gauge, "sentinel_rules_refused", "Rules that are right but nothing on this agent can feed.";

@@ -36,6 +36,14 @@ fn every_rule_has_cases_and_passes_them() {
         failures
             .extend(outcome.failures.iter().map(|f| format!("{}:{}: {}", rule.about.source, f.line, f.what)));
     }
+    for (at, correlation) in set.correlations().iter().enumerate() {
+        let outcome = cases::run_correlation(&set, at);
+        if outcome.counts.0 < 1 || outcome.counts.1 < 1 {
+            failures.push(format!("{}: cases are missing", correlation.about.source));
+        }
+        let place = &correlation.about.source;
+        failures.extend(outcome.failures.iter().map(|f| format!("{place}:{}: {}", f.line, f.what)));
+    }
     assert_eq!(failures, Vec::<String>::new());
 }
 

@@ -14,7 +14,7 @@ use nix::sys::wait::WaitStatus;
 use sentinel_edge::event::{Body, File, FileOp, Kind};
 use sentinel_edge::kernel::plan::Planned;
 
-use crate::rig::{Options, Rig, bytes};
+use crate::rig::{Options, Rig, bytes, is_guest};
 use crate::uring_ring::{CQE_SKIP, How, Mode, Op, Ring, Way};
 
 const FILES: &[Kind] = &[
@@ -171,6 +171,30 @@ pub fn has_requests(rig: &Rig, what: &str) -> bool {
     }
 }
 
+/// Waits for what comes after the work is done: polling threads and workers may be behind, and before Linux 6.5 a ring is
+/// taken apart by a worker of the kernel, some 50 ms after the process has ended; files that only the ring held are
+/// closed then.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(if is_guest() { 1500 } else { 50 }));
+}
+
+/// Whether a ring of this kernel knows the operation, which is one that cannot succeed. It would say that otherwise.
+fn ring_knows(op: &Op) -> bool {
+    Way::new(Some(Mode::Plain)).call(op) != -libc::EINVAL
+}
+
+/// Rings make directories since Linux 5.15. Before, they know neither direct descriptors nor successes that nobody is
+/// told of, so what is tried here cannot be done.
+fn makes_directories(what: &str) -> bool {
+    let knows = ring_knows(&Op::mkdir(-1, &c("x"), 0));
+    if !knows {
+        println!(
+            "MATRIX class=io_uring_{what} hook=none result=missing: io_uring of this kernel knows no such operations"
+        );
+    }
+    knows
+}
+
 pub fn print_passed(what: &str) {
     println!("MATRIX class=io_uring_{what} hook=tp_btf/io_uring_complete result=passed");
 }
@@ -179,9 +203,10 @@ pub fn print_passed(what: &str) {
 #[ignore = "needs root and BPF"]
 fn files_through_a_ring_are_files() {
     let mut rig = Rig::with(options());
-    if !has_requests(&rig, "files") {
+    if !has_requests(&rig, "files") || !makes_directories("files") {
         return;
     }
+    let truncates = ring_knows(&Op::ftruncate(-1, 3));
     let mut expected: Option<Vec<Row>> = None;
     for mode in WAYS {
         let place = Place::new();
@@ -189,12 +214,13 @@ fn files_through_a_ring_are_files() {
         let (pid, status) = rig.act(|| work(&mut Way::new(mode), &path));
         assert!(passed(&status), "{mode:?}: {status:?}");
         // The polling thread and workers may be behind.
-        std::thread::sleep(Duration::from_millis(50));
+        settle();
         rig.drain();
         let found = files(&rig, &path);
         for file in &found {
             assert_eq!(file.task.pid, pid, "{mode:?} {file:#?}");
-            assert_eq!(file.origin.via_io_uring, mode.is_some(), "{mode:?} {file:#?}");
+            let by_ring = mode.is_some() && (truncates || file.op != FileOp::Truncate);
+            assert_eq!(file.origin.via_io_uring, by_ring, "{mode:?} {file:#?}");
         }
         let rows: Vec<Row> = found.iter().map(|file| row(&path, file)).collect();
         match &expected {
@@ -216,7 +242,7 @@ fn play(rig: &mut Rig, role: impl FnOnce(&Path)) -> Place {
     let path = place.path();
     let (_, status) = rig.act(|| role(&path));
     assert!(passed(&status), "{status:?}");
-    std::thread::sleep(Duration::from_millis(50));
+    settle();
     rig.drain();
     place
 }
@@ -269,7 +295,7 @@ fn a_descriptor_that_means_another_file_by_its_completion() {
 fn a_completion_queue_that_overflows_hides_nothing() {
     const OPS: usize = 16;
     let mut rig = Rig::with(options());
-    if !has_requests(&rig, "overflow") {
+    if !has_requests(&rig, "overflow") || !makes_directories("overflow") {
         return;
     }
     for mode in [Mode::Plain, Mode::Sqpoll, Mode::Async] {
@@ -306,7 +332,7 @@ fn a_completion_queue_that_overflows_hides_nothing() {
 #[ignore = "needs root and BPF"]
 fn a_success_that_is_announced_to_nobody_is_pending() {
     let mut rig = Rig::with(options());
-    if !has_requests(&rig, "unannounced") {
+    if !has_requests(&rig, "unannounced") || !makes_directories("unannounced") {
         return;
     }
     for mode in [Mode::Plain, Mode::Sqpoll, Mode::Async] {
@@ -360,7 +386,7 @@ fn a_success_that_is_announced_to_nobody_is_pending() {
 #[ignore = "needs root and BPF"]
 fn a_direct_descriptor_is_one() {
     let mut rig = Rig::with(options());
-    if !has_requests(&rig, "direct_descriptor") {
+    if !has_requests(&rig, "direct_descriptor") || !makes_directories("direct_descriptor") {
         return;
     }
     for mode in [Mode::Plain, Mode::Sqpoll, Mode::Async] {

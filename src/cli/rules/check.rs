@@ -42,7 +42,7 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     let count = |gravity: &str| lines.iter().filter(|line| line.gravity == gravity).count();
     let (errors, refused) = (count("error"), count("refused"));
     let loaded = rules.set.rules().len();
-    let correlations = rules.set.correlations.len();
+    let correlations = rules.set.correlations().len();
     let text = if arguments.json {
         json(&lines, loaded, unsure.as_deref())
     } else {

@@ -39,10 +39,20 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
             let _ = writeln!(text, "{}:{}: {}: {}", about.source, failure.line, about.title, failure.what);
         }
     }
-    let count = rules.set.rules().len();
+    for (at, correlation) in rules.set.correlations().iter().enumerate() {
+        let outcome = cases::run_correlation(&rules.set, at);
+        let (must, must_not) = outcome.counts;
+        (matching, ignored, failed) = (matching + must, ignored + must_not, failed + outcome.failures.len());
+        without += usize::from(must + must_not == 0);
+        for failure in outcome.failures {
+            let about = &correlation.about;
+            let _ = writeln!(text, "{}:{}: {}: {}", about.source, failure.line, about.title, failure.what);
+        }
+    }
+    let count = rules.set.rules().len() + rules.set.correlations().len();
     let _ = writeln!(
         text,
-        "{count} rules, {without} of them without cases; {matching} events to match, {ignored} to ignore, {failed} failed"
+        "{count} rules, {without} of them without cases; {matching} cases to match, {ignored} to ignore, {failed} failed"
     );
     match print(&text) {
         Exit::Ok if failed > 0 || !errors.is_empty() => Exit::Configuration,

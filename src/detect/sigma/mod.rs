@@ -12,6 +12,7 @@
 //! The format is that of the Sigma rules specification 2.1 (github.com/SigmaHQ/sigma-specification).
 
 pub mod condition;
+pub mod correlation;
 pub mod encode;
 pub mod fields;
 pub mod index;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
 use super::index::Index;
 use super::logsource::Category;
 use super::row::Row;
-use super::rule::{self, Form, Rule};
+use super::rule::{self, About, Form, Rule};
 use super::scratch::Scratch;
 use super::search::{Fault, Placeholders};
 use super::test::{Check, Expr, Test};
@@ -63,8 +64,9 @@ pub struct Source {
 #[derive(Debug, Default)]
 pub struct Set {
     rules: Vec<Rule>,
-    /// Documents about hits of rules, which the correlation part reads.
-    pub correlations: Vec<(Arc<str>, Node)>,
+    correlations: Vec<Correlation>,
+    /// For each rule: it only serves correlations, and gives no findings of its own.
+    serves: Vec<bool>,
     /// Names of fields.
     pub names: Names,
     /// What there is to say.
@@ -137,7 +139,7 @@ impl Set {
     /// The same, but without the rules of these ids and names.
     pub fn without(sources: &[Source], lists: &Placeholders, disabled: &[String]) -> Set {
         let mut set = Set::default();
-        let mut filters = Vec::new();
+        let (mut filters, mut correlations) = (Vec::new(), Vec::new());
         let mut ids: BTreeMap<Box<str>, (usize, bool)> = BTreeMap::new();
         for source in sources {
             let documents = match yaml::documents(&source.text) {
@@ -148,15 +150,22 @@ impl Set {
                 }
             };
             for document in documents {
-                set.add(source, document, lists, &mut filters, &mut ids);
+                match rule::form(&document) {
+                    Ok(Form::Correlation) => correlations.push((source, document)),
+                    _ => set.add(source, document, lists, &mut filters, &mut ids),
+                }
             }
         }
-        let is_disabled = |rule: &Rule| {
-            let names = [Some(&*rule.about.id), rule.about.name.as_deref()];
+        let is_disabled = |about: &About| {
+            let names = [Some(&*about.id), about.name.as_deref()];
             disabled.iter().any(|named| names.contains(&Some(named.as_str())))
         };
-        set.rules.retain(|rule| !is_disabled(rule));
+        set.rules.retain(|rule| !is_disabled(&rule.about));
         set.apply(filters);
+        for (source, document) in correlations {
+            set.correlate(source, &document, &is_disabled);
+        }
+        set.serve();
         set.index();
         set
     }
@@ -172,10 +181,7 @@ impl Set {
         let title = document.get("title").and_then(Node::text).map(Box::from);
         let result = match rule::form(&document) {
             Err(fault) => Err((Gravity::Error, fault)),
-            Ok(Form::Correlation) => {
-                self.correlations.push((Arc::clone(&source.name), document));
-                return;
-            }
+            Ok(Form::Correlation) => return,
             Ok(Form::Filter) => match self.filter(source, &document, lists) {
                 Ok(filter) => {
                     filters.push(filter);
@@ -280,6 +286,37 @@ impl Set {
         }
     }
 
+    fn correlate(&mut self, source: &Source, document: &Node, is_disabled: &dyn Fn(&About) -> bool) {
+        let title = document.get("title").and_then(Node::text).map(Box::from);
+        let compiled = correlation::compile(document, &source.name, &self.rules, &mut self.names);
+        let is_taken = |about: &About| {
+            self.rules
+                .iter()
+                .map(|rule| &rule.about)
+                .chain(self.correlations.iter().map(|c| &c.about))
+                .any(|other| other.id == about.id)
+        };
+        match compiled {
+            Ok(correlation) if is_disabled(&correlation.about) => {}
+            Ok(correlation) if is_taken(&correlation.about) => {
+                let what = format!("the id '{}' is that of another rule already", correlation.about.id);
+                self.note(source, document.line, Gravity::Error, title, what);
+            }
+            Ok(correlation) => self.correlations.push(correlation),
+            Err((line, what)) => self.note(source, line, Gravity::Error, title, what),
+        }
+    }
+
+    /// Finds out which rules only serve correlations.
+    fn serve(&mut self) {
+        let serves = |number: usize| {
+            let is_base = |c: &&Correlation| c.bases.iter().any(|base| base.rule as usize == number);
+            let mut of = self.correlations.iter().filter(is_base).peekable();
+            of.peek().is_some() && of.all(|correlation| !correlation.generates)
+        };
+        self.serves = (0..self.rules.len()).map(serves).collect();
+    }
+
     fn index(&mut self) {
         let mut by_category: BTreeMap<Category, Vec<_>> = BTreeMap::new();
         for (at, rule) in self.rules.iter().enumerate() {
@@ -291,6 +328,15 @@ impl Set {
             rule.expr.tests(&mut |test| wanted.add_test(test));
             // Whether it failed decides which rules see an event.
             wanted.add(Field::OUTCOME);
+        }
+        for correlation in &self.correlations {
+            for base in &correlation.bases {
+                let category = self.rules.get(base.rule as usize).map(|rule| rule.category);
+                let Some(wanted) = category.and_then(|category| self.wanted.get_mut(&category)) else {
+                    continue;
+                };
+                base.group_by.iter().chain(&base.value).for_each(|field| wanted.add(*field));
+            }
         }
         for category in by_category.keys() {
             for kind in category.kinds() {
@@ -309,6 +355,16 @@ impl Set {
     /// The fields that rules of the category look at; none if there are no rules.
     pub fn wanted(&self, category: Category) -> Option<&Wanted> {
         self.wanted.get(&category)
+    }
+
+    /// The correlation rules.
+    pub fn correlations(&self) -> &[Correlation] {
+        &self.correlations
+    }
+
+    /// The rule only serves correlations, and gives no findings of its own.
+    pub fn serves(&self, rule: u32) -> bool {
+        self.serves.get(rule as usize).copied().unwrap_or(false)
     }
 
     /// The rules; their positions are their numbers.
