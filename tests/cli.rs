@@ -324,8 +324,18 @@ fn man_pages_exist_for_every_command() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let expected =
-        ["-check-config", "-completions", "-doctor", "-man", "-record", "-replay", "-run", "-tail", ""];
+    let expected = [
+        "-check-config",
+        "-completions",
+        "-doctor",
+        "-man",
+        "-record",
+        "-replay",
+        "-rules",
+        "-run",
+        "-tail",
+        "",
+    ];
     assert_eq!(names, expected.map(|command| format!("sentinel-edge{command}.1")));
     let page = fs::read_to_string(target.join("sentinel-edge.1")).unwrap();
     assert!(

@@ -317,6 +317,7 @@ impl Resolver<'_> {
             log_findings: security.log_security_events,
             anomalies: security.alert_on_anomalies,
             rules_dir: security.rules_dir.clone(),
+            indicators_dir: security.indicators_dir.clone(),
             built_in: security.built_in_rules,
             disabled: security.disabled_rules.clone(),
             shadow: security.shadow_rules.clone(),

@@ -346,6 +346,9 @@ keys! {
         /// Directory of rules in the format of Sigma, read whole, with what is below it; `.yml` files hold rules, `NAME.list`
         /// files values for the placeholder %NAME%. It is looked at every few seconds. It need not exist.
         rules_dir: path() = "\"/etc/sentineledge/rules.d\"", Ours, Reload;
+        /// Directory of indicator lists: addresses and networks, domains, SHA-256 of executables, paths; one a line, in
+        /// files of any name. Looked at with the rules. It need not exist.
+        indicators_dir: path() = "\"/etc/sentineledge/indicators.d\"", Ours, Reload;
         /// Use the rules that come with the agent. A rule of the directory with the same id takes the place of one of them.
         built_in_rules: switch() = "true", Ours, Reload;
         /// Rules that are not loaded, by id or name.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::detect::combine::Combiner;
+use crate::detect::digest::Digests;
 use crate::detect::finding::{self, Together};
 use crate::detect::fold::Folder;
 use crate::detect::judge::Hit;
@@ -46,6 +47,7 @@ impl Findings {
     /// Runs until the workers are gone, then tells what is still folded.
     pub fn run(self, beacon: &Beacon) {
         let (mut folder, mut combiner) = (Folder::default(), Combiner::default());
+        let mut digests = Digests::default();
         let mut fired = Vec::new();
         let mut lines = Vec::new();
         loop {
@@ -54,7 +56,8 @@ impl Findings {
             match received {
                 Ok(hits) => hits.into_iter().for_each(|hit| {
                     combiner.hit(&hit, &mut fired);
-                    self.take(hit, &mut folder, &mut lines);
+                    let hit = if hit.program.is_some() { digests.ask(hit) } else { Some(hit) };
+                    hit.into_iter().for_each(|hit| self.take(hit, &mut folder, &mut lines));
                 }),
                 Err(RecvTimeoutError::Timeout) if self.is_live => {
                     folder.close(clock::boot_ns(), &mut lines);
@@ -63,6 +66,10 @@ impl Findings {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            for hit in digests.answered() {
+                self.take(hit, &mut folder, &mut lines);
+            }
+            self.metrics.hashes_refused.add(digests.take_refused());
             self.tell(&mut fired, &mut lines);
             self.write(&mut lines);
         }
@@ -74,12 +81,9 @@ impl Findings {
     }
 
     fn take(&self, hit: Hit, folder: &mut Folder, lines: &mut Vec<Vec<u8>>) {
-        let Some(rule) = hit.rules.set.rules().get(hit.rule as usize) else { return };
-        let level = label(rule.about.level);
+        let level = label(hit.about.level);
         let config = self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_shadow = hit.rules.shadow.get(hit.rule as usize).copied().unwrap_or(false);
-        let is_silent = is_shadow || hit.rules.set.serves(hit.rule) || rule.about.level < config.min_level;
-        if is_silent {
+        if hit.is_silent || hit.about.level < config.min_level {
             self.metrics.findings_silent.at(level).inc();
             return;
         }

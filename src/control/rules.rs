@@ -5,6 +5,7 @@
 //! by the generation that was in force when its worker took it. A directory with an error in it keeps the old
 //! generation, and /ready says why; only at the start, when there is no old one, the good rules run without the bad.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,16 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::health::RulesFact;
 use crate::detect;
 use crate::detect::load::{self, Found, Rules};
+use crate::detect::novelty::Novelty;
 use crate::detect::sigma::set::Gravity;
 use crate::metrics::Metrics;
 use crate::util::beacon::Beacon;
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// How often what was learned is written, if it changed.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Problems that are told one by one in the log; more are summed up.
 const PROBLEMS_SHOWN: usize = 20;
@@ -45,6 +50,9 @@ pub struct Shared {
     pub config: Arc<RwLock<detect::Config>>,
     /// The rules in force.
     pub slot: Arc<Slot>,
+    /// What programs usually do, and where that is kept.
+    pub novelty: Arc<Novelty>,
+    usual: PathBuf,
     /// What is told of them.
     pub fact: Arc<Mutex<Option<RulesFact>>>,
     /// The counts.
@@ -59,12 +67,21 @@ pub struct Keeper {
     found: Option<Found>,
     /// The state of the directory that was last compiled, good or bad.
     config: Option<detect::Config>,
+    /// When what is usual was last written.
+    kept: Instant,
 }
 
 impl Shared {
     /// Shares these settings; nothing is in force yet.
-    pub fn new(config: detect::Config, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(config: detect::Config, state_dir: &Path, metrics: &Arc<Metrics>) -> Self {
+        let usual = state_dir.join("usual");
+        let novelty = Novelty::read(&usual).unwrap_or_else(|error| {
+            log::warn!("{}: {error}; what is usual is learned anew", usual.display());
+            Novelty::default()
+        });
         Shared {
+            novelty: Arc::new(novelty),
+            usual,
             config: Arc::new(RwLock::new(config)),
             slot: Arc::default(),
             fact: Arc::default(),
@@ -76,7 +93,7 @@ impl Shared {
 impl Keeper {
     /// Compiles the first generation, without what is wrong.
     pub fn start(shared: Shared) -> Self {
-        let mut keeper = Keeper { shared, generation: 0, found: None, config: None };
+        let mut keeper = Keeper { shared, generation: 0, found: None, config: None, kept: Instant::now() };
         keeper.renew(true);
         keeper
     }
@@ -90,8 +107,18 @@ impl Keeper {
                 Ok(()) => self.renew(false),
                 Err(RecvTimeoutError::Timeout) if self.has_changed() => self.renew(false),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.keep_usual(),
             }
+            if self.kept.elapsed() >= KEEP_EVERY {
+                self.kept = Instant::now();
+                self.keep_usual();
+            }
+        }
+    }
+
+    fn keep_usual(&self) {
+        if let Err(error) = self.shared.novelty.write(&self.shared.usual) {
+            log::warn!("{}: {error}; what is usual is not kept", self.shared.usual.display());
         }
     }
 
@@ -102,7 +129,7 @@ impl Keeper {
     /// Files came, went or changed.
     fn has_changed(&self) -> bool {
         let config = self.settings();
-        let now = config.enabled.then(|| load::read(&config.rules_dir).state);
+        let now = config.enabled.then(|| load::state(&config));
         now != self.found.as_ref().filter(|_| config.enabled).map(|found| found.state.clone())
     }
 
@@ -141,10 +168,13 @@ impl Keeper {
         self.generation += 1;
         let loaded = rules.set.rules().len();
         log::info!(
-            "{loaded} rules in force, generation {}, compiled in {} ms; {refused} not for this agent, {errors} wrong",
+            "{loaded} rules in force, generation {}, compiled in {} ms; {refused} not for this agent, {errors} wrong; {} indicators",
             self.generation,
-            begun.elapsed().as_millis()
+            begun.elapsed().as_millis(),
+            rules.indicators.len(),
         );
+        let indicators = rules.indicators.len();
+        self.shared.metrics.indicators_loaded.set(float(indicators));
         self.shared.metrics.rules_loaded.set(float(loaded));
         self.shared.metrics.rules_refused.set(float(refused));
         self.shared.metrics.rules_wrong.set(float(errors));

@@ -19,7 +19,7 @@ use super::overflow::Overflow;
 use super::pipeline::{Clock, Command, Kinds, Pace, Pipeline, Work};
 use super::probes::Probes;
 use super::signals::{Request, Signals};
-use super::worker::Worker;
+use super::worker::{Detection, Worker};
 use super::{directory, loss, own, privileges, rules, state, summary};
 use crate::config::{Errors, Resolved};
 use crate::detect;
@@ -165,7 +165,7 @@ impl Agent {
         let http = Http::start(&control.http, Arc::clone(&board) as _, Arc::clone(&metrics))?;
 
         // Rules are compiled beside what follows, which waits for the kernel mostly.
-        let shared = rules::Shared::new(config.detect.clone(), &metrics);
+        let shared = rules::Shared::new(config.detect.clone(), &control.state_dir, &metrics);
         board.rules(Arc::clone(&shared.fact));
         let begin = shared.clone();
         let compiling = std::thread::Builder::new()
@@ -214,7 +214,11 @@ impl Agent {
             names: names.clone(),
             sinks: Arc::clone(&sinks),
             metrics: Arc::clone(&metrics),
-            detection: Some((Arc::clone(&shared.slot), hits_in)),
+            detection: Some(Detection {
+                slot: Arc::clone(&shared.slot),
+                novelty: Arc::clone(&shared.novelty),
+                hits: hits_in,
+            }),
         };
         let spawn = |name: String, body: Box<dyn FnOnce(&crate::util::beacon::Beacon) + Send>| {
             thread::spawn(&name, body).map_err(|e| Error::Start { what: "a thread", cause: e.into() })

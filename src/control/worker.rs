@@ -12,8 +12,9 @@ use crossbeam_channel::{Receiver, Sender};
 use super::pipeline::Work;
 use super::rules::Slot;
 use crate::decode;
-use crate::detect::judge::{Hit, Judge};
+use crate::detect::judge::{Case, Hit, Judge};
 use crate::detect::load::Rules;
+use crate::detect::novelty::Novelty;
 use crate::detect::view::Input;
 use crate::enrich::Names;
 use crate::event::ecs::{self, Frame};
@@ -38,8 +39,25 @@ pub struct Worker {
     pub sinks: Arc<Sinks>,
     /// The counts.
     pub metrics: Arc<Metrics>,
-    /// The rules in force, and where their hits go; none if nothing is judged.
-    pub detection: Option<(Arc<Slot>, Sender<Vec<Hit>>)>,
+    /// What is judged by; none if nothing is judged.
+    pub detection: Option<Detection>,
+}
+
+impl std::fmt::Debug for Detection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detection").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// What events are judged by.
+#[derive(Clone)]
+pub struct Detection {
+    /// The rules in force.
+    pub slot: Arc<Slot>,
+    /// What programs usually do.
+    pub novelty: Arc<Novelty>,
+    /// Where hits go.
+    pub hits: Sender<Vec<Hit>>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -73,16 +91,16 @@ impl Worker {
             frame.wall_offset_ns = work.wall_offset_ns;
             frame.created_ns = work.created_ns;
             // One generation for all of the batch.
-            let rules = self.detection.as_ref().and_then(|(slot, _)| slot.get());
+            let rules = self.detection.as_ref().and_then(|detection| detection.slot.get());
             let mut hits = Vec::new();
             let batch = catch_unwind(AssertUnwindSafe(|| {
                 self.lines(&work, &frame, rules.as_ref().map(|rules| (rules, &mut judge)), &mut hits)
             }));
             let batch = Arc::new(batch.unwrap_or_else(|_| self.lost(&work)));
             self.sinks.offer(&batch);
-            if let Some((_, sender)) = self.detection.as_ref().filter(|_| !hits.is_empty()) {
+            if let Some(detection) = self.detection.as_ref().filter(|_| !hits.is_empty()) {
                 // The receiver outlives the workers.
-                let _ = sender.send(hits);
+                let _ = detection.hits.send(hits);
             }
         }
     }
@@ -110,7 +128,7 @@ impl Worker {
             let is_cut = ecs::line(&event, &item.context, frame, &self.names, &mut batch.bytes);
             cut.0[item.kind.index()] += u64::from(is_cut);
             emitted.0[item.kind.index()] += 1;
-            if let Some((rules, judge)) = &mut judge {
+            if let (Some((rules, judge)), Some(detection)) = (&mut judge, &self.detection) {
                 let input = Input {
                     event: &event,
                     context: &item.context,
@@ -118,7 +136,8 @@ impl Worker {
                     env_allow: &frame.env_allow,
                     line: batch.bytes.get(start..).unwrap_or_default(),
                 };
-                judge.judge(rules, &input, item.context.sequence, frame.wall_offset_ns, hits);
+                let (sequence, wall_offset_ns) = (item.context.sequence, frame.wall_offset_ns);
+                judge.judge(&Case { rules, input, sequence, wall_offset_ns }, &detection.novelty, hits);
             }
             batch.lines.push(Line {
                 end: batch.bytes.len(),

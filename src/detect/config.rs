@@ -15,6 +15,8 @@ pub struct Config {
     pub anomalies: bool,
     /// The operator's rules; it need not exist.
     pub rules_dir: PathBuf,
+    /// Lists of indicators; it need not exist.
+    pub indicators_dir: PathBuf,
     /// Use the rules that come with the agent.
     pub built_in: bool,
     /// Ids or names of rules that are not loaded.

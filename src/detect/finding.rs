@@ -38,23 +38,23 @@ pub struct Fold {
 /// The line of a hit, without its newline.
 pub fn line(hit: &Hit, fold: &Fold) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&hit.line).unwrap_or_else(|_| json!({}));
-    let rule = hit.rules.set.rules().get(hit.rule as usize);
-    if let (Some(object), Some(rule)) = (value.as_object_mut(), rule) {
+    let rule = &hit.about;
+    if let Some(object) = value.as_object_mut() {
         let message = match subject(object) {
-            Some(subject) => format!("{}: {subject}", rule.about.title),
-            None => rule.about.title.to_string(),
+            Some(subject) => format!("{}: {subject}", rule.title),
+            None => rule.title.to_string(),
         };
         object.insert("message".into(), message.into());
-        event(object, &rule.about);
-        object.insert("rule".into(), about(&rule.about, rule.category.name()));
-        if let Some(threat) = threat(&rule.about) {
+        event(object, rule);
+        object.insert("rule".into(), about(rule, hit.category));
+        if let Some(threat) = threat(rule) {
             object.insert("threat".into(), threat);
         }
-        let tags: Vec<&str> = rule.about.tags.iter().map(|tag| &**tag).collect();
+        let tags: Vec<&str> = rule.tags.iter().map(|tag| &**tag).collect();
         object.insert("tags".into(), tags.into());
         let own = object.entry("sentineledge").or_insert_with(|| json!({}));
         if let Some(own) = own.as_object_mut() {
-            own.insert("finding".into(), details(hit, &rule.about, fold));
+            own.insert("finding".into(), details(hit, rule, fold));
         }
     }
     // A map of texts and numbers can always be written.

@@ -112,10 +112,9 @@ impl Folder {
 
 /// Rule, program, user, container and parent's program, hashed so that the result is stable over restarts and hosts.
 fn fingerprint(hit: &Hit, event: &Value) -> Fingerprint {
-    let rule = hit.rules.set.rules().get(hit.rule as usize);
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let parts = [
-        rule.map_or("", |rule| &rule.about.id),
+        &hit.about.id,
         text("/process/executable"),
         text("/user/id"),
         text("/container/id"),

@@ -1,11 +1,17 @@
 //! Judging events: which rules match, and what made them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::anomaly;
 use super::combine::{self, Fed};
+use super::indicator::hash::Identity;
 use super::load::Rules;
+use super::novelty::Novelty;
+use super::sighting;
 use super::sigma::logsource::Category;
 use super::sigma::row::Row;
+use super::sigma::rule::About;
 use super::sigma::scratch::Scratch;
 use super::view::{Input, View};
 use crate::event::{Container, Process};
@@ -14,13 +20,17 @@ use crate::event::{Container, Process};
 const MATCHED_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1024;
 
-/// A rule that matched an event.
+/// A rule that matched an event, or an indicator that was seen in it.
 #[derive(Debug, Clone)]
 pub struct Hit {
     /// The generation of rules.
     pub rules: Arc<Rules>,
-    /// The rule's number in it.
-    pub rule: u32,
+    /// What the rule says of itself.
+    pub about: Arc<About>,
+    /// What it is about, as rules name it.
+    pub category: &'static str,
+    /// It is counted and not told.
+    pub is_silent: bool,
     /// Boot clock of the event, nanoseconds.
     pub time_ns: u64,
     /// Add to the boot clock to get wall time.
@@ -33,10 +43,46 @@ pub struct Hit {
     pub matched: Vec<(Box<str>, String)>,
     /// Who did it, with the chain behind.
     pub process: Option<Arc<Process>>,
+    /// It is a hit only if the digest of this file, found there, is listed.
+    pub program: Option<(Identity, PathBuf)>,
     /// The correlations that it feeds.
     pub feeds: Vec<Fed>,
     /// Where.
     pub container: Option<Arc<Container>>,
+}
+
+/// An event that is being judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The generation of rules in force.
+    pub rules: &'a Arc<Rules>,
+    /// The event.
+    pub input: Input<'a>,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Add to the boot clock to get wall time.
+    pub wall_offset_ns: i64,
+}
+
+impl Case<'_> {
+    /// A hit in this event.
+    pub fn hit(&self, about: &Arc<About>, category: &'static str, matched: Vec<(Box<str>, String)>) -> Hit {
+        Hit {
+            rules: Arc::clone(self.rules),
+            about: Arc::clone(about),
+            category,
+            is_silent: false,
+            time_ns: self.input.event.time_ns,
+            wall_offset_ns: self.wall_offset_ns,
+            sequence: self.sequence,
+            line: self.input.line.into(),
+            matched,
+            program: None,
+            feeds: Vec::new(),
+            process: self.input.context.process.clone(),
+            container: self.input.context.container.clone(),
+        }
+    }
 }
 
 /// What a worker needs to judge, kept from event to event.
@@ -48,34 +94,28 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Adds a hit for each rule that matches the event.
-    pub fn judge(
-        &mut self,
-        rules: &Arc<Rules>,
-        input: &Input<'_>,
-        sequence: u64,
-        wall_offset_ns: i64,
-        hits: &mut Vec<Hit>,
-    ) {
+    /// Adds a hit for each rule that matches the event, for each indicator in it, and for what is new in it.
+    pub fn judge(&mut self, case: &Case<'_>, novelty: &Novelty, hits: &mut Vec<Hit>) {
         let Judge { view, scratch, numbers } = self;
-        view.rows(input, rules, |category: Category, row: &Row<'_>, failed: bool| {
+        let rules = case.rules;
+        view.rows(&case.input, rules, |category: Category, row: &Row<'_>, failed: bool| {
             numbers.clear();
             rules.set.judge(category, row, failed, scratch, |number| numbers.push(number));
             for number in numbers.iter() {
+                let Some(rule) = rules.set.rules().get(*number as usize) else { continue };
+                let is_shadow = rules.shadow.get(*number as usize).copied().unwrap_or(false);
+                let matched = matched(rules, *number, row, scratch);
                 hits.push(Hit {
-                    rules: Arc::clone(rules),
-                    rule: *number,
-                    time_ns: input.event.time_ns,
-                    wall_offset_ns,
-                    sequence,
-                    line: input.line.into(),
-                    matched: matched(rules, *number, row, scratch),
+                    is_silent: is_shadow || rules.set.serves(*number),
                     feeds: combine::feeds(rules, *number, row),
-                    process: input.context.process.clone(),
-                    container: input.context.container.clone(),
+                    ..case.hit(&rule.about, category.name(), matched)
                 });
             }
         });
+        sighting::add(case, hits);
+        if rules.anomalies {
+            anomaly::add(case, novelty, hits);
+        }
     }
 }
 

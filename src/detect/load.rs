@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::config::Config;
+use super::indicator;
 use super::pack;
 use super::sigma::fields::Field;
 use super::sigma::logsource::Category;
@@ -36,6 +37,10 @@ pub struct Rules {
     pub generation: u64,
     /// The rules.
     pub set: Set,
+    /// Indicators.
+    pub indicators: indicator::Set,
+    /// What programs never did before is told.
+    pub anomalies: bool,
     /// For each rule: its hits are counted only.
     pub shadow: Vec<bool>,
     /// Rules on execs ask for nothing that only the rendered line tells.
@@ -53,6 +58,13 @@ pub struct Found {
     pub problems: Vec<Problem>,
     /// Name, size and time of every file, to tell whether any changed.
     pub state: BTreeSet<(PathBuf, u64, Option<SystemTime>)>,
+}
+
+/// The state of everything that a generation is made of.
+pub fn state(config: &Config) -> BTreeSet<(PathBuf, u64, Option<SystemTime>)> {
+    let mut found = read(&config.rules_dir);
+    found.lists_of(&config.indicators_dir);
+    found.state
 }
 
 /// Reads a directory, or a single file. One that is not there is empty.
@@ -89,6 +101,34 @@ impl Found {
     fn note(&mut self, path: &Path, what: String) {
         let source = Arc::from(path.to_string_lossy());
         self.problems.push(Problem { source, line: 1, gravity: Gravity::Error, title: None, what });
+    }
+
+    /// Loads the lists of a directory, and notes their state.
+    fn indicators(&mut self, directory: &Path) -> (indicator::Set, Vec<Problem>) {
+        let files = self.lists_of(directory);
+        let (set, problems) = indicator::Set::load(&files, &indicator::Limits::default());
+        let problem = |problem: &indicator::Problem| Problem {
+            source: Arc::from(problem.path.to_string_lossy()),
+            line: usize::try_from(problem.line).unwrap_or(usize::MAX).max(1),
+            // A list with a bad line is worth more than none: what is right in it is in force.
+            gravity: Gravity::Remark,
+            title: None,
+            what: problem.reason.to_string(),
+        };
+        let problems = problems.iter().map(problem).collect();
+        (set, problems)
+    }
+
+    /// The files of a directory of indicators, whose state is noted.
+    fn lists_of(&mut self, directory: &Path) -> Vec<PathBuf> {
+        let files: Vec<PathBuf> =
+            entries(directory).unwrap_or_default().into_iter().filter(|path| path.is_file()).collect();
+        for path in &files {
+            if let Ok(about) = fs::metadata(path) {
+                self.state.insert((path.clone(), about.len(), about.modified().ok()));
+            }
+        }
+        files
     }
 
     fn file(&mut self, path: &Path, about: &fs::Metadata, named: bool) {
@@ -130,7 +170,11 @@ impl Rules {
         sources.append(&mut found.sources);
         let mut set = Set::without(&sources, &found.lists, &config.disabled);
         set.problems.append(&mut found.problems);
-        (Rules::of(set, &config.shadow, generation), found)
+        let (indicators, wrong) = found.indicators(&config.indicators_dir);
+        set.problems.extend(wrong);
+        let rules =
+            Rules { indicators, anomalies: config.anomalies, ..Rules::of(set, &config.shadow, generation) };
+        (rules, found)
     }
 
     /// A generation of a set.
@@ -143,7 +187,14 @@ impl Rules {
         let shadow = set.rules().iter().map(is_shadow).collect();
         let fields = set.wanted(Category::ProcessCreation).into_iter().flat_map(|wanted| wanted.fields());
         let exec_is_typed = view::is_typed(fields.collect::<Vec<Field>>());
-        Rules { generation, set, shadow, exec_is_typed }
+        Rules {
+            generation,
+            set,
+            indicators: indicator::Set::default(),
+            anomalies: false,
+            shadow,
+            exec_is_typed,
+        }
     }
 
     /// The first error, if the generation must not come into force; one that refuses rules for good reasons may.

@@ -13,16 +13,21 @@
 //! one thread correlates what they find ([`combine`]), folds repeats ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`],
 //! aside, and swapped at one point. What is learned from several events is kept by that one thread alone.
 
+pub mod anomaly;
 pub mod cases;
 pub mod combine;
 pub mod config;
 pub mod correlate;
+pub mod digest;
 pub mod finding;
 pub mod fold;
+pub mod indicator;
 pub mod judge;
 pub mod lint;
 pub mod load;
+pub mod novelty;
 pub mod pack;
+pub mod sighting;
 pub mod sigma;
 pub mod view;
 

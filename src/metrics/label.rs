@@ -363,6 +363,8 @@ labels! {
         Names = "se-names",
         /// Writes what rules find.
         Findings = "se-findings",
+        /// Computes digests of executables.
+        Hash = "se-hash",
         /// Compiles rules.
         Rules = "se-rules",
         /// Proves that events flow.

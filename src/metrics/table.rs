@@ -92,6 +92,8 @@ metrics! {
     rules_loaded: Gauge, "sentinel_rules_loaded", "Rules in force.";
     rules_refused: Gauge, "sentinel_rules_refused", "Rules that are right but nothing on this agent can feed.";
     rules_wrong: Gauge, "sentinel_rules_wrong", "Rules left out because of an error in them.";
+    hashes_refused: Counter, "sentinel_hashes_refused_total", "Executables that were to be hashed and could not be: too large, changed since, or too many at a time.";
+    indicators_loaded: Gauge, "sentinel_indicators_loaded", "Entries of indicator lists in force.";
     rules_generation: Gauge, "sentinel_rules_generation", "Number of the set of rules in force, counted from 1 since the start.";
     rule_reload_failures: Counter, "sentinel_rules_reload_failures_total", "Changed rules not taken on because of an error in them; the old ones stayed.";
     // Truth about ourselves.

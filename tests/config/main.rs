@@ -454,6 +454,7 @@ fn everything_that_reloads_is_said_to() {
         "[security] log_security_events",
         "[security] alert_on_anomalies",
         "[security] rules_dir",
+        "[security] indicators_dir",
         "[security] built_in_rules",
         "[security] disabled_rules",
         "[security] shadow_rules",

@@ -153,3 +153,42 @@ fn the_switches_do_what_they_say() {
     assert!(agent.stop().success());
     assert_eq!(findings(&agent), Vec::<Value>::new());
 }
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn indicators_are_seen_in_connections_paths_and_programs() {
+    use sha2::Digest as _;
+    let directory = tempfile::tempdir().unwrap().keep();
+    let lists = directory.join("indicators.d");
+    fs::create_dir(&lists).unwrap();
+    let program = tiny_program(&directory);
+    let digest = sha2::Sha256::digest(fs::read(&program).unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let opened = directory.join("opened");
+    let list = format!("127.0.0.99\tbad host\n{digest};bad program\n{}\n", opened.display());
+    fs::write(lists.join("feed.txt"), list).unwrap();
+    let config = format!(
+        "[security]\nenable_threat_detection = true\nbuilt_in_rules = false\nindicators_dir = \"{}\"\n",
+        lists.display()
+    );
+    let mut agent = Agent::start(Options { directory: Some(directory), config, ..Options::default() });
+    assert_eq!(agent.metrics().sum("sentinel_indicators_loaded"), 3.0);
+    let _ = std::net::TcpStream::connect(("127.0.0.99", 9));
+    fs::write(&opened, "x").unwrap();
+    assert!(Command::new(program).status().unwrap().success());
+    agent.until("all are found", || agent.metrics().sum("sentinel_findings_total") >= 3.0);
+    assert!(agent.stop().success());
+    let found = findings(&agent);
+    let of = |id: &str| found.iter().find(|line| line["rule"]["id"] == id).unwrap();
+    for (id, field, value) in [
+        ("indicator-ip", "DestinationIp", "127.0.0.99"),
+        ("indicator-path", "TargetFilename", opened.to_str().unwrap()),
+        ("indicator-hash", "Hashes", &format!("SHA256={digest}")),
+    ] {
+        let finding = of(id);
+        assert_eq!(finding["sentineledge"]["finding"]["matched"][0]["field"], field);
+        assert_eq!(finding["sentineledge"]["finding"]["matched"][0]["value"], value);
+        assert!(finding["sentineledge"]["finding"]["matched"].to_string().contains("feed.txt"), "{finding}");
+    }
+    assert!(of("indicator-ip")["sentineledge"]["finding"]["matched"].to_string().contains("bad host"));
+}

@@ -368,14 +368,19 @@ fn encoded(value: &str, encodings: &[&str]) -> Result<Vec<Vec<u8>>, String> {
 
 /// A regular expression over bytes, so that text that is no UTF-8 cannot hide from it; over characters only if it has
 /// other letters than ASCII or asks for their classes.
-fn regex(text: &str, [i, m, s]: [bool; 3]) -> Result<regex::bytes::Regex, String> {
+///
+/// The flags stand in its text, so that whoever looks for literals in it sees them.
+fn regex(text: &str, flags: [bool; 3]) -> Result<regex::bytes::Regex, String> {
     let unescaped = text.replace("\\/", "/");
+    let set: String =
+        ['i', 'm', 's'].into_iter().zip(flags).filter(|(_, set)| *set).map(|(flag, _)| flag).collect();
     let build = |unicode: bool| {
-        regex::bytes::RegexBuilder::new(&unescaped)
-            .case_insensitive(i)
-            .multi_line(m)
-            .dot_matches_new_line(s)
-            .unicode(unicode)
+        let flags = match (unicode, set.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => format!("(?{set})"),
+            (false, _) => format!("(?{set}-u)"),
+        };
+        regex::bytes::RegexBuilder::new(&format!("{flags}{unescaped}"))
             .size_limit(REGEX_BYTES_MAX)
             .dfa_size_limit(REGEX_BYTES_MAX)
             .build()
