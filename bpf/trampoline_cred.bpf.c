@@ -107,7 +107,7 @@ static __always_inline void on_commit(__u64 *ctx)
 	record->old = before;
 	record->flags = SE_CREDENTIALS_OLD;
 	record->hook = SE_HOOK_FENTRY;
-	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER || se_is_submitting(task))
+	if (se_is_submitting(task))
 		record->flags |= SE_CREDENTIALS_IO_URING;
 	se_submit(SE_KIND_CREDENTIALS, record);
 }

@@ -47,6 +47,22 @@ static __always_inline void se_actor__read(struct se_actor *dst, struct task_str
 	bpf_core_read(dst->comm, sizeof(dst->comm), &task->comm);
 }
 
+/* Whether it acts for an io_uring, as far as the hook can tell. */
+static __always_inline bool se_actor__by_ring(__u32 hook)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	switch (hook) {
+	case SE_HOOK_SYS_EXIT: /* never an io_uring's */
+		return false;
+	case SE_HOOK_FENTRY: /* all of files and credentials */
+	case SE_HOOK_FEXIT:
+		return se_is_submitting(task);
+	default:
+		return se_in_io_uring(task);
+	}
+}
+
 /* The current task. dst is zeroed. */
 static __always_inline void se_actor__fill(struct se_actor *dst, __u32 hook, __u32 call)
 {
@@ -54,8 +70,7 @@ static __always_inline void se_actor__fill(struct se_actor *dst, __u32 hook, __u
 		se_actor__read(dst, se_current_typed(), true);
 	else
 		se_actor__read(dst, (void *)bpf_get_current_task(), false);
-	/* The return of a system call is never an io_uring's. */
-	if (hook != SE_HOOK_SYS_EXIT && se_in_io_uring((void *)bpf_get_current_task()))
+	if (se_actor__by_ring(hook))
 		dst->flags |= SE_ACTOR_IO_URING;
 	dst->hook = hook;
 	dst->call = call;

@@ -139,41 +139,9 @@ static __always_inline struct se_pending *se_pending__end(__u32 op, const void *
 	return pending;
 }
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct task_struct___ring {
-	void *io_uring;
-};
-
-#pragma clang attribute pop
-
-enum {
-	SE_NR_IO_URING_SUBMITS = 426, /* io_uring_enter(), the same everywhere */
-};
-
-/*
- * The task does for its io_uring what it does now, within the call that submits. What it does on its way out of other
- * calls cannot be told from these.
- */
-static __always_inline bool se_is_submitting(struct task_struct *task)
-{
-	struct pt_regs *regs;
-
-	if (!BPF_CORE_READ((struct task_struct___ring *)task, io_uring))
-		return false;
-	regs = se_entry_regs(task);
-#if defined(__TARGET_ARCH_x86)
-	return (__u32)BPF_CORE_READ(regs, orig_ax) == SE_NR_IO_URING_SUBMITS;
-#else
-	return (__u32)BPF_CORE_READ(regs, syscallno) == SE_NR_IO_URING_SUBMITS;
-#endif
-}
-
-/* Hands the record out. Workers of an io_uring are known by se_actor__fill() already. */
+/* Hands the record out. */
 static __always_inline void se_trampoline__output(struct se_buf *buf, __u32 kind)
 {
-	if (se_is_submitting((void *)bpf_get_current_task()))
-		buf->file.actor.flags |= SE_ACTOR_IO_URING;
 	/* The ring's own flag, for the time of its first attempt: what the request asked for cannot be told apart. */
 	if (buf->file.actor.flags & SE_ACTOR_IO_URING &&
 	    (kind == SE_KIND_FILE_OPEN || kind == SE_KIND_FILE_READ))
