@@ -37,16 +37,21 @@ pub struct Fold {
 
 /// The line of a hit, without its newline.
 pub fn line(hit: &Hit, fold: &Fold) -> Vec<u8> {
-    let mut value: Value = serde_json::from_slice(&hit.line).unwrap_or_else(|_| json!({}));
-    let rule = &hit.about;
+    let value: Value = serde_json::from_slice(&hit.line).unwrap_or_else(|_| json!({}));
+    let subject = value.as_object().and_then(subject);
+    alert(value, &hit.about, hit.category, subject, details(hit, &hit.about, fold))
+}
+
+/// The line of an event, turned into that of a finding by this rule: what it is about, and what is told of it.
+fn alert(mut value: Value, rule: &About, category: &str, subject: Option<String>, details: Value) -> Vec<u8> {
     if let Some(object) = value.as_object_mut() {
-        let message = match subject(object) {
+        let message = match subject {
             Some(subject) => format!("{}: {subject}", rule.title),
             None => rule.title.to_string(),
         };
         object.insert("message".into(), message.into());
         event(object, rule);
-        object.insert("rule".into(), about(rule, hit.category));
+        object.insert("rule".into(), about(rule, category));
         if let Some(threat) = threat(rule) {
             object.insert("threat".into(), threat);
         }
@@ -54,7 +59,7 @@ pub fn line(hit: &Hit, fold: &Fold) -> Vec<u8> {
         object.insert("tags".into(), tags.into());
         let own = object.entry("sentineledge").or_insert_with(|| json!({}));
         if let Some(own) = own.as_object_mut() {
-            own.insert("finding".into(), details(hit, rule, fold));
+            own.insert("finding".into(), details);
         }
     }
     // A map of texts and numbers can always be written.
@@ -88,52 +93,33 @@ pub struct Together {
 
 /// The line of a correlation, without its newline: that of its newest event, with what they all have in common.
 pub fn together(together: &Together) -> Vec<u8> {
-    let Together { about: rule, .. } = together;
+    let rule = &together.about;
     let parsed = together.line.as_ref().and_then(|line| serde_json::from_slice(line).ok());
-    let mut value: Value = parsed.unwrap_or_else(|| json!({ "@timestamp": time(together.times_ns.1) }));
-    if let Some(object) = value.as_object_mut() {
-        let group: Vec<String> =
-            together.group.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let message = match group.is_empty() {
-            true => rule.title.to_string(),
-            false => format!("{}: {}", rule.title, group.join(", ")),
-        };
-        object.insert("message".into(), message.into());
-        event(object, rule);
-        object.insert("rule".into(), about(rule, "correlation"));
-        if let Some(threat) = threat(rule) {
-            object.insert("threat".into(), threat);
+    let value: Value = parsed.unwrap_or_else(|| json!({ "@timestamp": time(together.times_ns.1) }));
+    let group: Vec<String> = together.group.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let matched: Vec<Value> =
+        together.group.iter().map(|(name, value)| json!({ "field": name, "value": value })).collect();
+    let mut details = json!({
+        "level": rule.level.name(),
+        "correlation": together.kind,
+        "count": together.count,
+        "first": time(together.times_ns.0),
+        "last": time(together.times_ns.1),
+        "events": together.events,
+        "generation": together.generation,
+        "matched": matched,
+        "source": format!("{}:{}", rule.source, rule.line),
+    });
+    if let Some(details) = details.as_object_mut() {
+        if !together.values.is_empty() {
+            details.insert("keys".into(), json!(together.values));
         }
-        let tags: Vec<&str> = rule.tags.iter().map(|tag| &**tag).collect();
-        object.insert("tags".into(), tags.into());
-        let own = object.entry("sentineledge").or_insert_with(|| json!({}));
-        if let Some(own) = own.as_object_mut() {
-            let group: Vec<Value> =
-                together.group.iter().map(|(name, value)| json!({ "field": name, "value": value })).collect();
-            let mut details = json!({
-                "level": rule.level.name(),
-                "correlation": together.kind,
-                "count": together.count,
-                "first": time(together.times_ns.0),
-                "last": time(together.times_ns.1),
-                "events": together.events,
-                "generation": together.generation,
-                "matched": group,
-                "source": format!("{}:{}", rule.source, rule.line),
-            });
-            if let Some(details) = details.as_object_mut() {
-                if !together.values.is_empty() {
-                    details.insert("keys".into(), json!(together.values));
-                }
-                if together.suppressed > 0 {
-                    details.insert("suppressed".into(), together.suppressed.into());
-                }
-                of_rule(details, rule);
-            }
-            own.insert("finding".into(), details);
+        if together.suppressed > 0 {
+            details.insert("suppressed".into(), together.suppressed.into());
         }
+        of_rule(details, rule);
     }
-    serde_json::to_vec(&value).unwrap_or_default()
+    alert(value, rule, "correlation", (!group.is_empty()).then(|| group.join(", ")), details)
 }
 
 /// What a finding is about, in a few words.

@@ -60,9 +60,12 @@ pub struct Found {
     pub state: BTreeSet<(PathBuf, u64, Option<SystemTime>)>,
 }
 
-/// The state of everything that a generation is made of.
+/// The state of everything that a generation is made of. No file is read for it.
 pub fn state(config: &Config) -> BTreeSet<(PathBuf, u64, Option<SystemTime>)> {
-    let mut found = read(&config.rules_dir);
+    let mut found = Found::default();
+    found.walk(&config.rules_dir, |found, path, about, named| {
+        found.admit(path, about, named);
+    });
     found.lists_of(&config.indicators_dir);
     found.state
 }
@@ -70,22 +73,7 @@ pub fn state(config: &Config) -> BTreeSet<(PathBuf, u64, Option<SystemTime>)> {
 /// Reads a directory, or a single file. One that is not there is empty.
 pub fn read(path: &Path) -> Found {
     let mut found = Found::default();
-    let mut open = vec![(path.to_owned(), 0)];
-    while let Some((path, depth)) = open.pop() {
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound && depth == 0 => {}
-            Err(e) => found.note(&path, format!("cannot be read: {e}")),
-            Ok(about) if about.is_dir() && depth == DEPTH_MAX => {
-                found.note(&path, "is nested too deeply".to_owned())
-            }
-            Ok(about) if about.is_dir() => match entries(&path) {
-                Err(e) => found.note(&path, format!("cannot be listed: {e}")),
-                // The stack gives them back in the order of their names.
-                Ok(entries) => open.extend(entries.into_iter().rev().map(|entry| (entry, depth + 1))),
-            },
-            Ok(about) => found.file(&path, &about, depth == 0),
-        }
-    }
+    found.walk(path, Found::file);
     found
 }
 
@@ -131,17 +119,43 @@ impl Found {
         files
     }
 
-    fn file(&mut self, path: &Path, about: &fs::Metadata, named: bool) {
+    /// Calls back for every file, and whether it was named itself.
+    fn walk(&mut self, path: &Path, mut each: impl FnMut(&mut Found, &Path, &fs::Metadata, bool)) {
+        let mut open = vec![(path.to_owned(), 0)];
+        while let Some((path, depth)) = open.pop() {
+            match fs::metadata(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && depth == 0 => {}
+                Err(e) => self.note(&path, format!("cannot be read: {e}")),
+                Ok(about) if about.is_dir() && depth == DEPTH_MAX => {
+                    self.note(&path, "is nested too deeply".to_owned());
+                }
+                Ok(about) if about.is_dir() => match entries(&path) {
+                    Err(e) => self.note(&path, format!("cannot be listed: {e}")),
+                    // The stack gives them back in the order of their names.
+                    Ok(entries) => open.extend(entries.into_iter().rev().map(|entry| (entry, depth + 1))),
+                },
+                Ok(about) => each(self, &path, &about, depth == 0),
+            }
+        }
+    }
+
+    /// Notes the state of a file that is to be read; none if it is not. True if it holds values of a placeholder.
+    fn admit(&mut self, path: &Path, about: &fs::Metadata, named: bool) -> Option<bool> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let is_list = extension == "list";
         if !is_list && !matches!(extension, "yml" | "yaml") && !named {
-            return;
+            return None;
         }
         if self.state.len() == FILES_MAX {
             self.note(path, format!("is left out, as there are more than {FILES_MAX} files"));
-            return;
+            return None;
         }
         self.state.insert((path.to_owned(), about.len(), about.modified().ok()));
+        Some(is_list)
+    }
+
+    fn file(&mut self, path: &Path, about: &fs::Metadata, named: bool) {
+        let Some(is_list) = self.admit(path, about, named) else { return };
         if !about.is_file() || about.len() > FILE_BYTES_MAX {
             self.note(path, format!("is no regular file of at most {FILE_BYTES_MAX} bytes"));
             return;

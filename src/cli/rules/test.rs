@@ -28,24 +28,20 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     errors.iter().for_each(|problem| complain(format_args!("{problem}")));
     let (mut matching, mut ignored, mut failed, mut without) = (0, 0, 0, 0);
     let mut text = String::new();
-    for (at, rule) in rules.set.rules().iter().enumerate() {
-        let outcome = cases::run(&rules.set, u32::try_from(at).unwrap_or(u32::MAX));
+    let plain = rules
+        .set
+        .rules()
+        .iter()
+        .enumerate()
+        .map(|(at, rule)| (&rule.about, cases::run(&rules.set, u32::try_from(at).unwrap_or(u32::MAX))));
+    let correlations = rules.set.correlations().iter().enumerate();
+    let correlations = correlations.map(|(at, rule)| (&rule.about, cases::run_correlation(&rules.set, at)));
+    for (about, outcome) in plain.chain(correlations) {
         let (must, must_not) = outcome.counts;
         (matching, ignored, failed) = (matching + must, ignored + must_not, failed + outcome.failures.len());
         without += usize::from(must + must_not == 0);
         for failure in outcome.failures {
-            let about = &rule.about;
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}:{}: {}: {}", about.source, failure.line, about.title, failure.what);
-        }
-    }
-    for (at, correlation) in rules.set.correlations().iter().enumerate() {
-        let outcome = cases::run_correlation(&rules.set, at);
-        let (must, must_not) = outcome.counts;
-        (matching, ignored, failed) = (matching + must, ignored + must_not, failed + outcome.failures.len());
-        without += usize::from(must + must_not == 0);
-        for failure in outcome.failures {
-            let about = &correlation.about;
             let _ = writeln!(text, "{}:{}: {}: {}", about.source, failure.line, about.title, failure.what);
         }
     }
