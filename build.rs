@@ -2,7 +2,7 @@
 //!
 //! Compiled are: `abi.skel.rs`, whose `types` module is the record ABI (its object is never loaded),
 //! `probe.skel.rs`, by which is found out what can be had, and `sentinel.skel.rs`, the skeleton of all subjects; beside
-//! them `pack.rs`, the built-in rules. Each subject is a translation unit of its own, compiled alone and joined by
+//! them `pack.gz`, the built-in rules. Each subject is a translation unit of its own, compiled alone and joined by
 //! libbpf's linker.
 //!
 //! The joined object is the largest part of the binary and is read once. So its source lines, which only a verifier's
@@ -55,7 +55,8 @@ fn main() {
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rustc-env=SENTINEL_COMMIT={}", commit());
 
-    list_rules(&root.join("src/detect/pack"), &out.join("pack.rs"));
+    pack_rules(&root.join("src/detect/pack"), &out.join("pack.gz"))
+        .unwrap_or_else(|e| fail("the built-in rules", &e));
 
     let args = [
         format!("-I{}", root.join("vmlinux").join(&arch).display()),
@@ -181,13 +182,14 @@ fn pack(object: &[u8], path: &Path) -> std::io::Result<()> {
     packed.finish()?.sync_all()
 }
 
-/// Lists the built-in rules for `src/detect/pack.rs`: name and text of each file, without the cases that test it.
-fn list_rules(directory: &Path, list: &Path) {
+/// Packs the built-in rules for `src/detect/pack.rs`: name and text of each file, without the cases that test it. Each
+/// name and each text ends with a zero byte.
+fn pack_rules(directory: &Path, packed: &Path) -> std::io::Result<()> {
     println!("cargo:rerun-if-changed={}", directory.display());
     let (mut open, mut files) = (vec![directory.to_owned()], Vec::new());
     while let Some(path) = open.pop() {
-        for entry in fs::read_dir(&path).unwrap_or_else(|e| fail("the list of rules", &e)) {
-            let path = entry.unwrap_or_else(|e| fail("the list of rules", &e)).path();
+        for entry in fs::read_dir(&path)? {
+            let path = entry?.path();
             match path.extension() {
                 _ if path.is_dir() => open.push(path),
                 Some(extension) if extension == "yml" => files.push(path),
@@ -196,16 +198,16 @@ fn list_rules(directory: &Path, list: &Path) {
         }
     }
     files.sort();
-    let mut text = String::from("&[");
+    let mut text = String::new();
     for path in files {
-        let rule = fs::read_to_string(&path).unwrap_or_else(|e| fail("the list of rules", &e));
+        let rule = fs::read_to_string(&path)?;
+        assert!(!rule.contains('\0'), "{} has a zero byte", path.display());
         // They are the last key of a file.
         let rule = rule.split("\ntests:").next().unwrap_or_default();
-        let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
-        text.push_str(&format!("({name:?}, {rule:?}),\n"));
+        let name = path.strip_prefix(directory).unwrap_or(&path).display();
+        text.push_str(&format!("{name}\0{rule}\0"));
     }
-    text.push(']');
-    fs::write(list, text).unwrap_or_else(|e| fail("the list of rules", &e));
+    pack(text.as_bytes(), packed)
 }
 
 fn fail(what: &str, error: &dyn Debug) -> ! {
