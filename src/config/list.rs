@@ -1,9 +1,9 @@
 //! Lists: what their items are, and the first one that is none.
 
 use super::literal::{Literal, quoted};
-use super::nearest;
 use super::value::Value;
 use crate::kernel::config::pattern::Pattern;
+use crate::util::nearest;
 
 /// Most items of a list; the maps that they go into have room for as many in every spelling.
 pub const MOST: usize = 1000;

@@ -16,7 +16,6 @@ pub mod error;
 pub mod key;
 pub mod list;
 pub mod literal;
-mod nearest;
 pub mod raw;
 mod resolve;
 pub mod settings;

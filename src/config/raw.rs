@@ -12,7 +12,8 @@ use super::error::{Error, Errors, Place, Problem};
 use super::key::Key;
 use super::literal::Literal;
 use super::syntax::Explanation;
-use super::{nearest, syntax, table};
+use super::{syntax, table};
+use crate::util::nearest;
 
 /// A key with the value that the file gives it.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub use super::list::Items;
 use super::literal::Literal;
-use super::nearest;
 use super::value::{Size, Value};
+use crate::util::nearest;
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::sigma::fields::{Field, KNOWN, Names, TABLE};
 use super::sigma::logsource::Category;
-use super::sigma::nearest;
 use super::sigma::pattern::Matcher;
 use super::sigma::rule::Rule;
 use super::sigma::set::Set;
 use super::sigma::test::{Check, Expr, Fold};
 use crate::event::Kind;
+use crate::util::nearest;
 
 /// A remark on a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn remarks(set: &Set, blind: impl Fn(Kind) -> Option<String>) -> Vec<Remark>
         let number = u32::try_from(at).unwrap_or(u32::MAX);
         let mut add = |what: String, is_blind: bool| remarks.push(Remark { rule: number, what, is_blind });
         for name in unknown_fields(rule, &set.names) {
-            let near = nearest(name, TABLE.iter().map(|(known, ..)| *known));
+            let near = nearest::hint(name, TABLE.iter().map(|(known, ..)| *known));
             add(format!("no event has the field '{name}'{near}"), false);
         }
         if contradicts(&rule.expr) {

@@ -5,7 +5,7 @@
 //! upper case. `them` leaves out names that begin with an underscore. Aggregations of the old format (`| count() by`) are
 //! refused: correlation rules took their place.
 
-use super::nearest;
+use crate::util::nearest;
 
 /// A condition over the searches of a rule, which are referred to by their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,9 +121,10 @@ impl<'t> Parser<'t> {
             None if ["and", "or", "not", ")"].iter().any(|word| token.eq_ignore_ascii_case(word)) => {
                 Err(format!("expected the name of a search before '{token}'"))
             }
-            None => {
-                Err(format!("there is no search '{token}'{}", nearest(token, self.names.iter().copied())))
-            }
+            None => Err(format!(
+                "there is no search '{token}'{}",
+                nearest::hint(token, self.names.iter().copied())
+            )),
         }
     }
 

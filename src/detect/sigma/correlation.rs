@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use super::fields::{Field, Names};
-use super::nearest;
 use super::rule::{self, About, Rule};
 use super::search::Fault;
 use super::yaml::{Node, Value};
 use crate::detect::correlate::{Condition, Definition, Kind, Number};
 use crate::detect::sigma::index::hash;
+use crate::util::nearest;
 
 /// A correlation rule.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ pub fn compile(
         return Err((node.line, format!("correlation: expected keys and values, found {}", node.describe())));
     };
     if let Some((key, line, _)) = entries.iter().find(|(key, ..)| !KEYS.contains(&key.as_str())) {
-        return Err((*line, format!("correlation: there is no key '{key}'{}", nearest(key, KEYS))));
+        return Err((*line, format!("correlation: there is no key '{key}'{}", nearest::hint(key, KEYS))));
     }
     let kind = kind(node)?;
     let group_by: Vec<Box<str>> = texts(node, "group-by")?.into_iter().map(Box::from).collect();
@@ -107,7 +107,7 @@ fn kind(node: &Node) -> Result<Kind, Fault> {
     let named = node.get("type").ok_or_else(|| (node.line, "correlation: there is no 'type'".to_owned()))?;
     let text = named.text().unwrap_or_default();
     KINDS.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-        let near = nearest(text, KINDS.map(Kind::name));
+        let near = nearest::hint(text, KINDS.map(Kind::name));
         (named.line, format!("correlation: the type '{named}' is not known{near}"))
     })
 }
@@ -137,7 +137,7 @@ fn find(rules: &[Rule], reference: &str) -> Result<u32, String> {
         let names = rules.iter().filter_map(|rule| rule.about.name.as_deref());
         format!(
             "rules: no rule about events is loaded that is called '{reference}'{}",
-            nearest(reference, names)
+            nearest::hint(reference, names)
         )
     })
 }
@@ -189,7 +189,7 @@ fn condition(node: &Node) -> Result<(Condition, Option<&str>), Fault> {
             "eq" => &mut condition.eq,
             "neq" => &mut condition.neq,
             _ => {
-                let near = nearest(key, ["gt", "gte", "lt", "lte", "eq", "neq", "field"]);
+                let near = nearest::hint(key, ["gt", "gte", "lt", "lte", "eq", "neq", "field"]);
                 return Err((*line, format!("condition: there is no comparison '{key}'{near}")));
             }
         };

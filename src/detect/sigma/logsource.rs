@@ -4,8 +4,8 @@
 //! what the taxonomy has no category for has the name of the kind of event. What this agent cannot feed is refused by
 //! name, with the reason, so that an operator knows which rules are blind.
 
-use super::nearest;
 use crate::event::Kind;
+use crate::util::nearest;
 
 macro_rules! categories {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, [$($kind:ident),+];)+) => {
@@ -137,7 +137,9 @@ impl Category {
                 _ if TEXT_SERVICES.iter().any(|known| known.eq_ignore_ascii_case(service)) => Err(format!(
                     "it reads the texts that '{service}' logs, and this agent sees what the kernel does"
                 )),
-                _ => Err(format!("the service '{service}' is not known{}", nearest(service, ["auditd"]))),
+                _ => {
+                    Err(format!("the service '{service}' is not known{}", nearest::hint(service, ["auditd"])))
+                }
             };
         }
         let Some(category) = category else {
@@ -152,7 +154,7 @@ impl Category {
         let synonym = || SYNONYMS.iter().find(|(name, _)| same(name)).map(|(_, known)| *known);
         known.or_else(synonym).ok_or_else(|| {
             let names = Category::ALL.iter().map(|known| known.name());
-            format!("no event of Linux feeds the category '{category}'{}", nearest(category, names))
+            format!("no event of Linux feeds the category '{category}'{}", nearest::hint(category, names))
         })
     }
 }

@@ -27,14 +27,3 @@ pub mod test;
 pub mod time;
 pub mod witness;
 pub mod yaml;
-
-/// `; did you mean X?` with the nearest of these names, or nothing if none is near.
-pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
-    let folded = name.to_ascii_lowercase();
-    let near = known
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(&folded, &known.to_ascii_lowercase()), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    near.map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"))
-}

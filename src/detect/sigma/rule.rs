@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::condition::{self, Condition};
 use super::fields::Names;
 use super::logsource::Category;
-use super::nearest;
 use super::search::{self, Fault, Placeholders};
 use super::test::Expr;
 use super::yaml::{Node, Value};
+use crate::util::nearest;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,7 +172,7 @@ pub fn about(document: &Node, source: &Arc<str>) -> Result<About, Fault> {
     let level = match document.get("level").filter(|node| node.value != Value::Null) {
         None => Level::Medium,
         Some(node) => Level::from_name(node.text().unwrap_or_default()).ok_or_else(|| {
-            let near = nearest(&node.to_string(), Level::ALL.map(Level::name));
+            let near = nearest::hint(&node.to_string(), Level::ALL.map(Level::name));
             (node.line, format!("level: there is no level '{node}'{near}"))
         })?,
     };

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 use super::encode;
 use super::fields::{Field, Names};
-use super::nearest;
 use super::pattern::{Matcher, Pattern};
 use super::test::{Check, Expr, Fold, Network, Order, Place, Test, unicode_lower};
 use super::time::Part;
 use super::yaml::{Node, Value};
+use crate::util::nearest;
 
 /// Values for the modifier `expand`, by the placeholder's name.
 pub type Placeholders = BTreeMap<String, Vec<String>>;
@@ -220,7 +220,7 @@ fn modifiers<'t>(words: impl Iterator<Item = &'t str>) -> Result<Modifiers<'t>, 
             "month" => m.part = Some(Part::Month),
             "year" => m.part = Some(Part::Year),
             "" => return Err("a modifier is missing behind '|'".to_owned()),
-            _ => return Err(format!("there is no modifier '{word}'{}", nearest(word, MODIFIERS))),
+            _ => return Err(format!("there is no modifier '{word}'{}", nearest::hint(word, MODIFIERS))),
         }
     }
     m.compare = compare.map_or(m.compare, |(_, how)| how);
@@ -406,7 +406,7 @@ fn expand(value: &str, lists: &Placeholders) -> Result<Vec<String>, String> {
         let Some(members) = lists.get(name) else {
             return Err(format!(
                 "there is no list for the placeholder %{name}%{}",
-                nearest(name, lists.keys().map(String::as_str))
+                nearest::hint(name, lists.keys().map(String::as_str))
             ));
         };
         if open.len() + done.len() + members.len() > VARIANTS_MAX {
