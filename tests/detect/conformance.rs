@@ -83,6 +83,11 @@ fn what_is_wrong_is_told_with_its_line() {
             "  a:\n    Image: x\n    Image: y\n  condition: a",
             "8: the key 'Image' is here twice; first in line 7",
         ),
+        (
+            "  a:\n    CommandLine|base64offset|contains: x\n  condition: a",
+            "7: a: CommandLine|base64offset|contains: 'x' is too short for 'base64offset'",
+        ),
+        ("  a:\n    '|exists': true\n  condition: a", "7: a: |exists: 'exists' and 'fieldref' need a field"),
         ("  a: &x\n    Image: x\n  condition: a", "anchors are not taken"),
     ];
     for (detection, expected) in cases {

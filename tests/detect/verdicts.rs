@@ -107,6 +107,16 @@ fn placeholders_become_every_value_of_their_list() {
 }
 
 #[test]
+fn a_backslash_before_a_slash_is_a_backslash() {
+    let set = set(&rule("t", "", "  a:\n    CommandLine|re: 'a\\\\/b|c\\/d'\n  condition: a"));
+    assert_eq!(set.problems, []);
+    let hits = |text: &str| {
+        titles(&set, Category::ProcessCreation, &Flat::of_json(&json!({ "CommandLine": text }))).len()
+    };
+    assert_eq!((hits("a\\/b"), hits("a/b"), hits("c/d"), hits("c\\/d")), (1, 0, 1, 0));
+}
+
+#[test]
 fn text_that_is_no_utf_8_hides_nothing() {
     use sentinel_edge::detect::sigma::fields::Field;
     use sentinel_edge::detect::sigma::row::{Row, Slot};

@@ -152,6 +152,9 @@ fn entry(
         ),
     };
     let members = value.members();
+    if field.is_none() && (modifiers.fieldref || modifiers.compare == Compare::Exists) {
+        return Err((line, format!("{key}: 'exists' and 'fieldref' need a field")));
+    }
     let is_null = matches!(value.value, Value::Null);
     if members.is_empty() && !is_null {
         return Err((value.line, format!("{key}: the list of values is empty")));
@@ -360,6 +363,8 @@ fn encoded(value: &str, encodings: &[&str]) -> Result<Vec<Vec<u8>>, String> {
             "utf16be" => encode::utf16(&text(), true, false),
             "utf16" => encode::utf16(&text(), false, true),
             "base64" => encode::base64(&bytes),
+            // Of a single byte nothing is left without the characters that its neighbours change.
+            _ if bytes.len() < 2 => return Err(format!("'{value}' is too short for 'base64offset'")),
             _ => return Ok(encode::base64_offsets(&bytes).to_vec()),
         };
     }
@@ -371,7 +376,6 @@ fn encoded(value: &str, encodings: &[&str]) -> Result<Vec<Vec<u8>>, String> {
 ///
 /// The flags stand in its text, so that whoever looks for literals in it sees them.
 fn regex(text: &str, flags: [bool; 3]) -> Result<regex::bytes::Regex, String> {
-    let unescaped = text.replace("\\/", "/");
     let set: String =
         ['i', 'm', 's'].into_iter().zip(flags).filter(|(_, set)| *set).map(|(flag, _)| flag).collect();
     let build = |unicode: bool| {
@@ -380,12 +384,12 @@ fn regex(text: &str, flags: [bool; 3]) -> Result<regex::bytes::Regex, String> {
             (true, false) => format!("(?{set})"),
             (false, _) => format!("(?{set}-u)"),
         };
-        regex::bytes::RegexBuilder::new(&format!("{flags}{unescaped}"))
+        regex::bytes::RegexBuilder::new(&format!("{flags}{text}"))
             .size_limit(REGEX_BYTES_MAX)
             .dfa_size_limit(REGEX_BYTES_MAX)
             .build()
     };
-    let bytes_will_do = unescaped.is_ascii() && !unescaped.contains("\\p") && !unescaped.contains("\\P");
+    let bytes_will_do = text.is_ascii() && !text.contains("\\p") && !text.contains("\\P");
     let result = if bytes_will_do { build(false).or_else(|_| build(true)) } else { build(true) };
     result.map_err(|e| {
         let reason = e.to_string();
