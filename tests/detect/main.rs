@@ -3,6 +3,7 @@
 
 mod conformance;
 mod index;
+mod limits;
 mod pack;
 mod pattern;
 mod public;

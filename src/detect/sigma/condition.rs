@@ -5,6 +5,7 @@
 //! upper case. `them` leaves out names that begin with an underscore. Aggregations of the old format (`| count() by`) are
 //! refused: correlation rules took their place.
 
+use super::pattern::{Matcher, Pattern};
 use crate::util::nearest;
 
 /// A condition over the searches of a rule, which are referred to by their positions.
@@ -23,10 +24,13 @@ pub enum Condition {
 /// Words in one another; parentheses and `not` count.
 const DEPTH_MAX: usize = 64;
 
+/// Searches that the conditions of a rule may name, each time counted: every mention is a copy of the search.
+pub const MENTIONS_MAX: usize = 10_000;
+
 /// Parses a condition over the searches of these names.
 pub fn parse(text: &str, names: &[&str]) -> Result<Condition, String> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, names, depth: 0 };
+    let mut parser = Parser { tokens: &tokens, at: 0, names, depth: 0, mentions: 0 };
     let condition = parser.or()?;
     match parser.peek() {
         None => Ok(condition),
@@ -57,6 +61,7 @@ struct Parser<'t> {
     at: usize,
     names: &'t [&'t str],
     depth: usize,
+    mentions: usize,
 }
 
 impl<'t> Parser<'t> {
@@ -117,7 +122,10 @@ impl<'t> Parser<'t> {
             return self.of(token);
         }
         match self.names.iter().position(|name| *name == token) {
-            Some(at) => Ok(Condition::Search(at)),
+            Some(at) => {
+                self.mention(1)?;
+                Ok(Condition::Search(at))
+            }
             None if ["and", "or", "not", ")"].iter().any(|word| token.eq_ignore_ascii_case(word)) => {
                 Err(format!("expected the name of a search before '{token}'"))
             }
@@ -141,16 +149,25 @@ impl<'t> Parser<'t> {
         };
         self.at += 1;
         let all = pattern.eq_ignore_ascii_case("them");
-        let chosen = self
-            .names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| if all { !name.starts_with('_') } else { name_matches(pattern, name) });
+        let matcher = Matcher::new(&Pattern::parse(pattern));
+        let chosen =
+            self.names.iter().enumerate().filter(|(_, name)| {
+                if all { !name.starts_with('_') } else { matcher.is_match(name.as_bytes()) }
+            });
         let members: Vec<Condition> = chosen.map(|(at, _)| Condition::Search(at)).collect();
         if members.is_empty() {
             return Err(format!("no search is named like '{pattern}'"));
         }
+        self.mention(members.len())?;
         Ok(single(members, join))
+    }
+
+    fn mention(&mut self, searches: usize) -> Result<(), String> {
+        self.mentions += searches;
+        if self.mentions > MENTIONS_MAX {
+            return Err(format!("it names searches more than {MENTIONS_MAX} times"));
+        }
+        Ok(())
     }
 }
 
@@ -162,11 +179,6 @@ fn single(mut members: Vec<Condition>, join: fn(Vec<Condition>) -> Condition) ->
             join(members)
         }
     }
-}
-
-/// A name with any number of `*`.
-fn name_matches(pattern: &str, name: &str) -> bool {
-    super::pattern::Matcher::new(&super::pattern::Pattern::parse(pattern)).is_match(name.as_bytes())
 }
 
 impl Condition {

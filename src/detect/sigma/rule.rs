@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::condition::{self, Condition};
+use super::condition::{self, Condition, MENTIONS_MAX};
 use super::fields::Names;
 use super::logsource::Category;
 use super::search::{self, Fault, Placeholders};
 use super::test::Expr;
 use super::yaml::{Node, Value};
 use crate::util::nearest;
+
+/// Tests that a rule may have, those of a search counted each time that its condition names it. The largest public rules
+/// have some hundreds; a placeholder may stand for thousands.
+pub const TESTS_MAX: usize = 100_000;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,15 +220,21 @@ pub fn detection(node: &Node, names: &mut Names, lists: &Placeholders) -> Result
     let Some(condition) = node.get("condition") else {
         return Err((node.line, "detection: there is no 'condition'".to_owned()));
     };
-    let mut conditions = Vec::new();
+    let (mut conditions, mut used) = (Vec::new(), Vec::new());
     for member in condition.members() {
         let text = member.text().ok_or_else(|| (member.line, "condition: expected a text".to_owned()))?;
         let parsed = condition::parse(text, &search_names)
             .map_err(|what| (member.line, format!("condition: {what}")))?;
+        parsed.searches(&mut used);
+        if used.len() > MENTIONS_MAX {
+            let what = format!("condition: together they name searches more than {MENTIONS_MAX} times");
+            return Err((member.line, what));
+        }
         conditions.push(parsed);
     }
+    let condition_line = condition.line;
     let condition = match conditions.len() {
-        0 => return Err((condition.line, "condition: it is empty".to_owned())),
+        0 => return Err((condition_line, "condition: it is empty".to_owned())),
         1 => conditions.remove(0),
         _ => Condition::Or(conditions),
     };
@@ -234,8 +244,10 @@ pub fn detection(node: &Node, names: &mut Names, lists: &Placeholders) -> Result
             search::compile(value, names, lists).map_err(|(line, what)| (line, format!("{name}: {what}")))?;
         compiled.push(expr);
     }
-    let mut used = Vec::new();
-    condition.searches(&mut used);
+    let size = |at: &usize| compiled.get(*at).map_or(0, Expr::size);
+    if used.iter().map(size).sum::<usize>() > TESTS_MAX {
+        return Err((condition_line, format!("condition: the rule has more than {TESTS_MAX} tests")));
+    }
     let unused =
         searches.iter().enumerate().filter(|(at, (name, ..))| !used.contains(at) && !name.starts_with('_'));
     let remarks = unused

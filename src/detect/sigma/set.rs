@@ -17,6 +17,9 @@ use super::witness;
 use super::yaml::{self, Node};
 use crate::event::Kind;
 
+/// Tests that filters may add to all rules together: each rule gets a copy of each filter that names it.
+const FILTER_TESTS_MAX: usize = 200_000;
+
 /// How a document fared that is not among the rules, or that is odd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gravity {
@@ -195,7 +198,7 @@ impl Set {
                     &document,
                     &source.name,
                     Category::ProcessCreation,
-                    &mut self.names.clone(),
+                    &mut Names::default(),
                     lists,
                 ) {
                     Ok(_) => Err((Gravity::Refused, fault)),
@@ -259,7 +262,9 @@ impl Set {
     }
 
     fn apply(&mut self, filters: Vec<Filter>) {
+        let mut copied = 0;
         for mut filter in filters {
+            let size = filter.expr.size().max(1);
             for rule in &mut self.rules {
                 let about = &rule.about;
                 let named = |reference: &String| {
@@ -268,21 +273,24 @@ impl Set {
                         || Some(reference.as_str()) == about.name.as_deref()
                 };
                 if rule.category == filter.category && filter.rules.iter().any(named) {
-                    rule.expr = Expr::And([rule.expr.clone(), filter.expr.clone()].into());
                     filter.used = true;
+                    copied += size;
+                    if copied > FILTER_TESTS_MAX {
+                        break;
+                    }
+                    rule.expr = Expr::And([rule.expr.clone(), filter.expr.clone()].into());
                 }
             }
-            if !filter.used {
-                let what = "filter: none of the rules that it names is loaded".to_owned();
-                let problem = Problem {
-                    source: filter.source,
-                    line: filter.line,
-                    gravity: Gravity::Remark,
-                    title: None,
-                    what,
-                };
-                self.problems.push(problem);
-            }
+            let (gravity, what) = match filter.used {
+                _ if copied > FILTER_TESTS_MAX => (
+                    Gravity::Error,
+                    format!("filter: all filters add more than {FILTER_TESTS_MAX} tests to rules"),
+                ),
+                true => continue,
+                false => (Gravity::Remark, "filter: none of the rules that it names is loaded".to_owned()),
+            };
+            let problem = Problem { source: filter.source, line: filter.line, gravity, title: None, what };
+            self.problems.push(problem);
         }
     }
 

@@ -167,6 +167,13 @@ impl Expr {
         }
     }
 
+    /// Number of tests.
+    pub fn size(&self) -> usize {
+        let mut size = 0;
+        self.tests(&mut |_| size += 1);
+        size
+    }
+
     /// Calls back for every test.
     pub fn tests<'e>(&'e self, each: &mut impl FnMut(&'e Test)) {
         match self {

@@ -4,6 +4,7 @@
 //! in a rule must name its line, which readers into structs do not keep. Anchors and aliases are refused: Sigma has no
 //! use for them, and they let a small file expand into a huge one. Depth and size are limited for the same reason.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
@@ -94,7 +95,8 @@ impl fmt::Display for Node {
 /// What is being filled.
 enum Open {
     List(Node),
-    Map(Node, Option<(String, usize)>),
+    /// With the key whose value comes next, and all keys so far.
+    Map(Node, Option<(String, usize)>, HashSet<String>),
 }
 
 /// The documents of a text.
@@ -132,11 +134,11 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Error> {
                 None
             }
             Event::MappingStart(..) => {
-                open.push(Open::Map(Node { line, value: Value::Map(Vec::new()) }, None));
+                open.push(Open::Map(Node { line, value: Value::Map(Vec::new()) }, None, HashSet::new()));
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|open| match open {
-                Open::List(node) | Open::Map(node, _) => node,
+                Open::List(node) | Open::Map(node, ..) => node,
             }),
             _ => None,
         };
@@ -148,8 +150,8 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Error> {
                     members.push(node);
                 }
             }
-            Some(Open::Map(map, key)) => match key.take() {
-                None => *key = Some(new_key(map, node)?),
+            Some(Open::Map(map, key, keys)) => match key.take() {
+                None => *key = Some(new_key(map, keys, node)?),
                 Some((name, line)) => {
                     if let Value::Map(entries) = &mut map.value {
                         entries.push((name, line, node));
@@ -162,18 +164,17 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Error> {
 }
 
 /// The node as a key that the mapping doesn't have yet.
-fn new_key(map: &Node, node: Node) -> Result<(String, usize), Error> {
+fn new_key(map: &Node, keys: &mut HashSet<String>, node: Node) -> Result<(String, usize), Error> {
     let line = node.line;
     let name = match node.value {
         Value::Text(text, _) => text,
         Value::Null => String::new(),
         _ => return Err(Error { line, what: "a key must be a single value".to_owned() }),
     };
-    let earlier = map.map().and_then(|entries| entries.iter().find(|(other, ..)| *other == name));
-    match earlier {
-        Some((_, first, _)) => {
-            Err(Error { line, what: format!("the key '{name}' is here twice; first in line {first}") })
-        }
-        None => Ok((name, line)),
+    if keys.insert(name.clone()) {
+        return Ok((name, line));
     }
+    let earlier = map.map().and_then(|entries| entries.iter().find(|(other, ..)| *other == name));
+    let first = earlier.map_or(line, |(_, first, _)| *first);
+    Err(Error { line, what: format!("the key '{name}' is here twice; first in line {first}") })
 }
