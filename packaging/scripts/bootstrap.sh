@@ -155,9 +155,12 @@ dnf_install() {
 	done
 }
 
+# The agent needs the version that Cargo.toml names. Whatever compiles the tests (lint and bench do) needs that of
+# rsigma-eval, which our engine is compared with.
 check_rust() {
 	local wanted have
 	wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+	[[ ! $1 =~ \ (test|lint|bench)\  ]] || wanted=1.95
 	local how="install it with rustup (https://rustup.rs), as the user who builds:
   curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 	command -v cargo >/dev/null || die "Rust $wanted or newer is needed and there is none: $how"
@@ -183,7 +186,7 @@ main() {
 	[ $# -gt 0 ] || die "usage: bootstrap.sh build|lint|test|vm|bench ..."
 	local purposes=" $* " purpose probe apt dnf why how name package
 	local -a missing=() reasons=()
-	check_rust
+	check_rust "$purposes"
 	[[ $purposes != *" lint "* ]] || add_rust_components
 
 	local manager=none

@@ -4,6 +4,7 @@
 mod conformance;
 mod index;
 mod limits;
+mod oracles;
 mod pack;
 mod pattern;
 mod public;

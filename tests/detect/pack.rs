@@ -1,18 +1,16 @@
 //! The built-in rules: every one loads, names its technique, and passes its own cases.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use sentinel_edge::detect::lint;
-use sentinel_edge::detect::load;
 use sentinel_edge::detect::sigma::search::Placeholders;
 use sentinel_edge::detect::sigma::set::Set;
 use sentinel_edge::detect::{cases, pack};
 
+use crate::support::built_in_sources;
+
 fn files() -> Set {
-    let found = load::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/pack"));
-    assert_eq!(found.problems, []);
-    Set::new(&found.sources, &Placeholders::new())
+    Set::new(&built_in_sources(), &Placeholders::new())
 }
 
 #[test]

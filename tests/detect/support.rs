@@ -22,15 +22,27 @@ pub fn set(text: &str) -> Set {
     Set::new(&[source], &Placeholders::new())
 }
 
+/// The texts of a directory with rules.
+pub fn sources(directory: &Path) -> Vec<Source> {
+    let found = load::read(directory);
+    assert_eq!(found.problems, [], "{}", directory.display());
+    found.sources
+}
+
+/// The public rules of the test data, as texts.
+pub fn public_sources() -> Vec<Source> {
+    let directories = ["process_creation", "file_event", "network_connection"];
+    directories.iter().flat_map(|name| sources(&data(name))).collect()
+}
+
+/// The built-in rules as they are in the source, with their cases.
+pub fn built_in_sources() -> Vec<Source> {
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/pack"))
+}
+
 /// The public rules of the test data.
 pub fn public() -> Set {
-    let mut sources = Vec::new();
-    for directory in ["process_creation", "file_event", "network_connection"] {
-        let found = load::read(&data(directory));
-        assert_eq!(found.problems, [], "{directory}");
-        sources.extend(found.sources);
-    }
-    Set::new(&sources, &Placeholders::new())
+    Set::new(&public_sources(), &Placeholders::new())
 }
 
 /// The generated events of the test data, all of processes.
