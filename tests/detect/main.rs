@@ -2,8 +2,10 @@
 //! pack.
 
 mod conformance;
+mod exhaustive;
 mod index;
 mod limits;
+mod modifiers;
 mod oracles;
 mod pack;
 mod pattern;
