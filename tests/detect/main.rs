@@ -6,6 +6,7 @@ mod exhaustive;
 mod index;
 mod limits;
 mod modifiers;
+mod mutations;
 mod oracles;
 mod pack;
 mod pattern;
