@@ -13,6 +13,8 @@ use crate::config::Resolved;
 use crate::detect::sigma::logsource::Category;
 use crate::detect::sigma::row::{Row, Slot};
 use crate::detect::sigma::scratch::Scratch;
+use crate::detect::sigma::set::Set;
+use crate::detect::sigma::witness;
 use crate::detect::view::flat::{Flat, Values};
 
 /// Arguments of `rules bench`.
@@ -30,6 +32,9 @@ pub struct Arguments {
     /// How long to measure
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub seconds: u64,
+    /// Also show the rules that cost most, so many of them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub costly: usize,
 }
 
 /// Measures, and prints the median of the passes.
@@ -90,5 +95,58 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         rate(passes.first().copied().unwrap_or_default()),
         median.as_nanos() / u128::try_from(count).unwrap_or(1),
     );
+    if arguments.costly > 0 {
+        let mut costs = costs(&rules.set, *category, &fields);
+        costs.sort_by_key(|cost| std::cmp::Reverse(cost.took));
+        let _ = writeln!(out, "evaluated   ns each  rule");
+        for cost in costs.iter().take(arguments.costly) {
+            let each = cost.took.as_nanos() / u128::from(cost.evaluated.max(1));
+            let Some(rule) = rules.set.rules().get(cost.rule) else { continue };
+            let open = if cost.is_open { ", without a witness" } else { "" };
+            let _ = writeln!(
+                out,
+                "{:9} {each:9}  {} ({}:{}{open})",
+                cost.evaluated, rule.about.title, rule.about.source, rule.about.line
+            );
+        }
+    }
     print(&out)
+}
+
+/// What a rule cost in one pass over the events.
+struct Cost {
+    rule: usize,
+    evaluated: u32,
+    took: Duration,
+    is_open: bool,
+}
+
+/// The cost of each rule, from several passes the fastest of which counts for each event.
+fn costs(set: &Set, category: Category, events: &[Values<'_>]) -> Vec<Cost> {
+    const PASSES: usize = 5;
+    let is_open =
+        |number: usize| set.rules().get(number).is_some_and(|rule| witness::of(&rule.expr).is_none());
+    let mut costs: Vec<Cost> = (0..set.rules().len())
+        .map(|rule| Cost { rule, evaluated: 0, took: Duration::ZERO, is_open: is_open(rule) })
+        .collect();
+    let mut scratch = Scratch::default();
+    for event in events {
+        let mut row = Row::default();
+        event.iter().for_each(|(field, values)| row.set(*field, Slot::any(values)));
+        set.judge(category, &row, false, &mut scratch, |_| {});
+        for number in scratch.candidates.clone() {
+            let took = (0..PASSES).map(|_| {
+                let begun = Instant::now();
+                black_box(set.holds(number, &row, &mut scratch));
+                begun.elapsed()
+            });
+            let took = took.min().unwrap_or_default();
+            if let Some(cost) = costs.get_mut(number as usize) {
+                cost.evaluated += 1;
+                cost.took += took;
+            }
+        }
+    }
+    costs.retain(|cost| cost.evaluated > 0);
+    costs
 }

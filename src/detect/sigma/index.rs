@@ -1,60 +1,115 @@
 //! The way from an event to the rules that may match it.
 //!
-//! Witnesses are looked up by field: last components of paths and whole values by their hash, and literals within a value
-//! by one scan: each literal is represented by the three bytes of it that are seen least, a bitmap of 65,536 bits tells
-//! for every three bytes of the value whether a literal may be there, and only then the literal itself is compared. The
-//! idea is that of rarest-byte prefilters (as in the memchr crate), with three bytes for many literals at once. What is
-//! found are candidates, possibly too many, never too few.
+//! Witnesses are looked up by field: last components of paths and whole values by their hash, first bytes in a table, and
+//! literals within a value by one scan (see [`scanner`](super::scanner)). Each stands for a group of a clause (see
+//! [`witness`](super::witness)); a rule becomes a candidate when of one of its clauses every group was seen. What is found
+//! are candidates, possibly too many, never too few.
 
 use std::collections::BTreeMap;
 
 use super::fields::Field;
-use super::row::Row;
+use super::row::{Fields, Row};
+use super::scanner::Scanner;
 use super::scratch::Scratch;
-use super::witness::{self, Kind, LITERAL_MIN, Witness};
+use super::witness::{Clause, Group, Kind};
 
-/// Rules by a text.
-type ByText<'a> = BTreeMap<&'a [u8], Vec<u32>>;
+/// Groups by a text.
+pub(super) type ByText<'a> = BTreeMap<&'a [u8], Vec<Number>>;
+
+/// The number of a group of witnesses. Clauses that ask for the same witnesses share a group.
+pub(super) type Number = u32;
+
+/// A clause whose first group was seen: its rule, and the groups that must be seen beside it.
+#[derive(Debug)]
+struct Rest {
+    rule: u32,
+    groups: Box<[Number]>,
+}
 
 /// Rules of a category by their witnesses.
 #[derive(Debug, Default)]
 pub struct Index {
     hashed: Vec<(Field, Kind, Hashed)>,
+    ends: Vec<(Field, Kind, Box<Ends>)>,
     scanned: Vec<(Field, Scanner)>,
+    /// What may be in any field, and for the fields that are not scanned for it yet.
     anywhere: Option<Scanner>,
+    is_scanned: Fields,
+    /// For each group the clauses that begin with it.
+    groups: Box<[Vec<Rest>]>,
     /// Rules without a witness.
     open: Vec<u32>,
 }
 
+/// Groups by the first or last byte of a value.
+type Ends = [Vec<Number>; 256];
+
 impl Index {
-    /// Builds the index of rules with the witnesses of each.
-    pub fn new(rules: &[(u32, Option<Vec<Witness>>)]) -> Index {
+    /// Builds the index of rules with the clauses of each.
+    pub fn new(rules: &[(u32, Option<Vec<Clause>>)]) -> Index {
         let mut index = Index::default();
         let mut hashed: BTreeMap<(Field, Kind), ByText<'_>> = BTreeMap::new();
+        let mut ends: BTreeMap<(Field, Kind), Box<Ends>> = BTreeMap::new();
         let mut scanned: BTreeMap<Option<Field>, ByText<'_>> = BTreeMap::new();
-        for (rule, witnesses) in rules {
-            let Some(witnesses) = witnesses else {
+        let mut numbers: BTreeMap<&Group, Number> = BTreeMap::new();
+        let mut groups: Vec<Vec<Rest>> = Vec::new();
+        for (rule, clauses) in rules {
+            let Some(clauses) = clauses else {
                 index.open.push(*rule);
                 continue;
             };
-            for witness in witnesses {
-                let by_text = match (witness.field, witness.kind) {
-                    (Some(field), kind @ (Kind::BaseName | Kind::Whole)) => {
-                        hashed.entry((field, kind)).or_default()
-                    }
-                    (field, _) => scanned.entry(field).or_default(),
-                };
-                by_text.entry(&witness.bytes).or_default().push(*rule);
+            for clause in clauses {
+                let numbered = clause.iter().map(|group| {
+                    *numbers.entry(group).or_insert_with(|| {
+                        groups.push(Vec::new());
+                        position(groups.len() - 1)
+                    })
+                });
+                let numbered: Vec<Number> = numbered.collect();
+                // The first one is the one that is seen least.
+                if let Some((first, rest)) = numbered.split_first()
+                    && let Some(of) = groups.get_mut(*first as usize)
+                {
+                    of.push(Rest { rule: *rule, groups: rest.into() });
+                }
             }
         }
+        for (group, number) in numbers {
+            for witness in group {
+                let bytes = &*witness.bytes;
+                match (witness.field, witness.kind) {
+                    (Some(field), kind @ (Kind::BaseName | Kind::Whole)) => {
+                        hashed.entry((field, kind)).or_default().entry(bytes).or_default().push(number);
+                    }
+                    (Some(field), kind @ (Kind::First | Kind::Last)) => {
+                        let of = ends
+                            .entry((field, kind))
+                            .or_insert_with(|| Box::new([const { Vec::new() }; 256]));
+                        let byte = bytes.first().copied().unwrap_or_default();
+                        if let Some(of) = of.get_mut(usize::from(byte)) {
+                            of.push(number);
+                        }
+                    }
+                    (field, _) => scanned.entry(field).or_default().entry(bytes).or_default().push(number),
+                }
+            }
+        }
+        index.groups = groups.into();
+        index.ends = ends.into_iter().map(|((field, kind), of)| (field, kind, of)).collect();
         index.hashed =
             hashed.into_iter().map(|((field, kind), texts)| (field, kind, Hashed::new(&texts))).collect();
-        for (field, texts) in scanned {
-            match field {
-                Some(field) => index.scanned.push((field, Scanner::new(&texts))),
-                None => index.anywhere = Some(Scanner::new(&texts)),
+        // Fields that are scanned anyway are scanned for it at once.
+        let anywhere = scanned.remove(&None).unwrap_or_default();
+        for (field, mut texts) in scanned {
+            for (text, seen) in &anywhere {
+                texts.entry(text).or_default().extend_from_slice(seen);
+            }
+            if let Some(field) = field {
+                index.is_scanned.add(field);
+                index.scanned.push((field, Scanner::new(&texts)));
             }
         }
+        index.anywhere = (!anywhere.is_empty()).then(|| Scanner::new(&anywhere));
         index
     }
 
@@ -75,19 +130,40 @@ impl Index {
                 found.extend_from_slice(texts.get(value));
             }
         }
+        for (field, kind, ends) in &self.ends {
+            for value in scratch.folded(row, *field) {
+                let byte = if *kind == Kind::First { value.first() } else { value.last() };
+                let seen = byte.and_then(|byte| ends.get(usize::from(*byte)));
+                seen.into_iter().for_each(|seen| found.extend_from_slice(seen));
+            }
+        }
         for (field, scanner) in &self.scanned {
             for value in scratch.folded(row, *field) {
                 scanner.scan(value, &mut found);
             }
         }
         if let Some(scanner) = &self.anywhere {
-            for value in row.values() {
+            for value in row.values_but(&self.is_scanned) {
                 scanner.scan(scratch.lower(value), &mut found);
             }
         }
-        found.iter().chain(&self.open).for_each(|rule| scratch.add(*rule));
+        // Once all is known that was seen, each group counts once.
+        found.retain(|group| scratch.see(*group));
+        for group in &found {
+            for rest in self.groups.get(*group as usize).into_iter().flatten() {
+                if rest.groups.iter().all(|group| scratch.was_seen(*group)) {
+                    scratch.add(rest.rule);
+                }
+            }
+        }
+        self.open.iter().for_each(|rule| scratch.add(*rule));
         found.clear();
         scratch.found = found;
+    }
+
+    /// How many groups of witnesses there are.
+    pub fn groups(&self) -> usize {
+        self.groups.len()
     }
 }
 
@@ -112,35 +188,35 @@ pub fn hash(bytes: &[u8]) -> u64 {
     mix(state, u64::from_le_bytes(last))
 }
 
-/// Rules by the hash of a text.
+/// Groups by the hash of a text.
 #[derive(Debug)]
 struct Hashed {
-    /// Hash, and where its rules are; a power of two, less than half full.
+    /// Hash, and where its groups are; a power of two, less than half full.
     slots: Box<[(u64, u32, u32)]>,
-    rules: Box<[u32]>,
+    groups: Box<[Number]>,
 }
 
 impl Hashed {
     fn new(texts: &ByText<'_>) -> Self {
         let capacity = (texts.len() * 2 + 1).next_power_of_two();
         let mut slots = vec![(0, 0, 0); capacity];
-        let mut rules = Vec::new();
+        let mut groups = Vec::new();
         for (text, of) in texts {
             let hash = hash(text);
-            let start = position(rules.len());
-            rules.extend_from_slice(of);
+            let start = position(groups.len());
+            groups.extend_from_slice(of);
             let mut at = home(hash, capacity);
             while slots.get(at).is_some_and(|(_, from, to)| from != to) {
                 at = (at + 1) & (capacity - 1);
             }
             if let Some(slot) = slots.get_mut(at) {
-                *slot = (hash, start, position(rules.len()));
+                *slot = (hash, start, position(groups.len()));
             }
         }
-        Hashed { slots: slots.into(), rules: rules.into() }
+        Hashed { slots: slots.into(), groups: groups.into() }
     }
 
-    fn get(&self, text: &[u8]) -> &[u32] {
+    fn get(&self, text: &[u8]) -> &[Number] {
         let hash = hash(text);
         let mut at = home(hash, self.slots.len());
         while let Some(&(other, from, to)) = self.slots.get(at) {
@@ -148,7 +224,7 @@ impl Hashed {
                 break;
             }
             if other == hash {
-                return self.rules.get(from as usize..to as usize).unwrap_or_default();
+                return self.groups.get(from as usize..to as usize).unwrap_or_default();
             }
             at = (at + 1) & (self.slots.len() - 1);
         }
@@ -161,105 +237,6 @@ fn home(hash: u64, capacity: usize) -> usize {
 }
 
 /// Positions are kept in 32 bits; a set of rules that needs more does not fit into memory either.
-fn position(at: usize) -> u32 {
+pub(super) fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// Bits of the bitmap.
-const BITS: usize = 1 << 16;
-
-/// Literals by their rarest three bytes.
-struct Scanner {
-    bitmap: Box<[u64; BITS / 64]>,
-    /// Three bytes, and where their literals are in `entries`; sorted.
-    keys: Box<[(u32, u32, u32)]>,
-    entries: Box<[Entry]>,
-    texts: Box<[u8]>,
-    rules: Box<[u32]>,
-}
-
-impl std::fmt::Debug for Scanner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scanner").field("literals", &self.entries.len()).finish_non_exhaustive()
-    }
-}
-
-/// A literal.
-#[derive(Debug)]
-struct Entry {
-    /// Where the three bytes are in it.
-    offset: u32,
-    text: (u32, u32),
-    rules: (u32, u32),
-}
-
-fn triple(bytes: &[u8]) -> u32 {
-    bytes.iter().take(LITERAL_MIN).fold(0, |triple, byte| triple << 8 | u32::from(*byte))
-}
-
-fn bit(triple: u32) -> u16 {
-    (triple.wrapping_mul(0x9e37_79b1) >> 16) as u16
-}
-
-impl Scanner {
-    fn new(literals: &ByText<'_>) -> Self {
-        let (mut texts, mut rules) = (Vec::new(), Vec::new());
-        let mut by_triple: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
-        for (literal, of) in literals {
-            let (offset, _) = witness::rarest(literal);
-            let (text, rule) = (position(texts.len()), position(rules.len()));
-            texts.extend_from_slice(literal);
-            rules.extend_from_slice(of);
-            by_triple.entry(triple(literal.get(offset..).unwrap_or_default())).or_default().push(Entry {
-                offset: position(offset),
-                text: (text, position(texts.len())),
-                rules: (rule, position(rules.len())),
-            });
-        }
-        let mut bitmap = Box::new([0; BITS / 64]);
-        let (mut keys, mut entries) = (Vec::new(), Vec::new());
-        for (triple, of) in by_triple {
-            let bit = usize::from(bit(triple));
-            if let Some(word) = bitmap.get_mut(bit / 64) {
-                *word |= 1 << (bit % 64);
-            }
-            let start = position(entries.len());
-            entries.extend(of);
-            keys.push((triple, start, position(entries.len())));
-        }
-        Scanner {
-            bitmap,
-            keys: keys.into(),
-            entries: entries.into(),
-            texts: texts.into(),
-            rules: rules.into(),
-        }
-    }
-
-    fn scan(&self, value: &[u8], found: &mut Vec<u32>) {
-        let mut triple = 0_u32;
-        for (at, byte) in value.iter().enumerate() {
-            triple = (triple << 8 | u32::from(*byte)) & 0x00ff_ffff;
-            let bit = usize::from(bit(triple));
-            // The index is below the length by the type of `bit`, which the compiler sees.
-            if self.bitmap[bit / 64] >> (bit % 64) & 1 == 1 && at + 1 >= LITERAL_MIN {
-                self.verify(value, at + 1 - LITERAL_MIN, triple, found);
-            }
-        }
-    }
-
-    #[cold]
-    fn verify(&self, value: &[u8], at: usize, triple: u32, found: &mut Vec<u32>) {
-        let Ok(key) = self.keys.binary_search_by_key(&triple, |(key, ..)| *key) else { return };
-        let Some((_, from, to)) = self.keys.get(key) else { return };
-        for entry in self.entries.get(*from as usize..*to as usize).unwrap_or_default() {
-            let text = self.texts.get(entry.text.0 as usize..entry.text.1 as usize).unwrap_or_default();
-            let start = at.checked_sub(entry.offset as usize);
-            if start.and_then(|start| value.get(start..)).is_some_and(|rest| rest.starts_with(text)) {
-                found.extend_from_slice(
-                    self.rules.get(entry.rules.0 as usize..entry.rules.1 as usize).unwrap_or_default(),
-                );
-            }
-        }
-    }
 }

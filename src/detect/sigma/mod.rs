@@ -11,6 +11,8 @@
 //!
 //! The format is that of the Sigma rules specification 2.1 (github.com/SigmaHQ/sigma-specification).
 
+pub mod among;
+pub mod arrange;
 pub mod condition;
 pub mod correlation;
 pub mod encode;
@@ -20,6 +22,7 @@ pub mod logsource;
 pub mod pattern;
 pub mod row;
 pub mod rule;
+pub mod scanner;
 pub mod scratch;
 pub mod search;
 pub mod set;

@@ -53,6 +53,26 @@ impl<'a> Slot<'a> {
     }
 }
 
+/// A set of fields.
+#[derive(Debug, Clone, Default)]
+pub struct Fields(Vec<bool>);
+
+impl Fields {
+    /// Adds a field.
+    pub fn add(&mut self, field: Field) {
+        if self.0.len() <= field.index() {
+            self.0.resize(field.index() + 1, false);
+        }
+        if let Some(is_in) = self.0.get_mut(field.index()) {
+            *is_in = true;
+        }
+    }
+
+    fn has(&self, index: Option<usize>) -> bool {
+        index.and_then(|index| self.0.get(index)).copied().unwrap_or(false)
+    }
+}
+
 /// The values of an event.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
@@ -90,6 +110,15 @@ impl<'a> Row<'a> {
                 found.map(|(_, slot)| *slot).unwrap_or_default()
             }
         }
+    }
+
+    /// Every value of the fields that are none of these.
+    pub(super) fn values_but(&self, fields: &Fields) -> impl Iterator<Item = &'a [u8]> {
+        let known =
+            self.known.iter().enumerate().filter(|(at, _)| !fields.has(Some(*at))).map(|(_, slot)| slot);
+        let is_other = |field: &Option<Field>| !fields.has(field.map(Field::index));
+        let others = self.others.iter().filter(move |(field, _)| is_other(field)).map(|(_, slot)| slot);
+        known.chain(others).flat_map(Slot::values)
     }
 
     /// Every value of every field, for keywords.

@@ -1,6 +1,7 @@
 //! Memory that judging an event needs, kept from one event to the next so that none is allocated.
 
 use super::fields::{Field, KNOWN};
+use super::index::Number;
 use super::row::Row;
 
 /// Folded values of the event at hand, made when they are first asked for, and the rules that may match it.
@@ -15,10 +16,12 @@ pub struct Scratch {
     /// Rules that may match, each once.
     pub candidates: Vec<u32>,
     /// Room for the search of candidates.
-    pub(super) found: Vec<u32>,
+    pub(super) found: Vec<Number>,
     lowered: Vec<u8>,
     /// For each rule the last event that it was a candidate of.
-    pub seen: Vec<u64>,
+    rules: Vec<u64>,
+    /// For each group of witnesses the last event that it was seen in.
+    groups: Vec<u64>,
 }
 
 impl Default for Scratch {
@@ -31,31 +34,48 @@ impl Default for Scratch {
             candidates: Vec::new(),
             found: Vec::new(),
             lowered: Vec::new(),
-            seen: Vec::new(),
+            rules: Vec::new(),
+            groups: Vec::new(),
         }
     }
 }
 
 impl Scratch {
-    /// Forgets the last event. `rules` is the number of rules that may become candidates.
-    pub fn begin(&mut self, rules: usize) {
+    /// Forgets the last event. So many rules may become candidates, and ask for so many groups.
+    pub fn begin(&mut self, rules: usize, groups: usize) {
         self.event += 1;
         self.bytes.clear();
         self.ranges.clear();
         self.candidates.clear();
-        if self.seen.len() < rules {
-            self.seen.resize(rules, 0);
+        if self.rules.len() < rules {
+            self.rules.resize(rules, 0);
+        }
+        if self.groups.len() < groups {
+            self.groups.resize(groups, 0);
         }
     }
 
     /// Makes a rule a candidate.
     pub fn add(&mut self, rule: u32) {
-        if let Some(seen) = self.seen.get_mut(rule as usize)
+        if let Some(seen) = self.rules.get_mut(rule as usize)
             && *seen != self.event
         {
             *seen = self.event;
             self.candidates.push(rule);
         }
+    }
+
+    /// A group has a witness in the event. True if that was not known before.
+    pub(super) fn see(&mut self, group: Number) -> bool {
+        let Some(event) = self.groups.get_mut(group as usize) else { return false };
+        let is_first = *event != self.event;
+        *event = self.event;
+        is_first
+    }
+
+    /// The group has a witness in the event.
+    pub(super) fn was_seen(&self, group: Number) -> bool {
+        self.groups.get(group as usize) == Some(&self.event)
     }
 
     /// The values of a field with ASCII letters in lower case.

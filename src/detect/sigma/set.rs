@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::arrange;
 use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
 use super::index::Index;
@@ -67,6 +68,8 @@ pub struct Source {
 #[derive(Debug, Default)]
 pub struct Set {
     rules: Vec<Rule>,
+    /// For each rule its expression, arranged for speed.
+    arranged: Vec<Expr>,
     correlations: Vec<Correlation>,
     /// For each rule: it only serves correlations, and gives no findings of its own.
     serves: Vec<bool>,
@@ -326,6 +329,7 @@ impl Set {
     }
 
     fn index(&mut self) {
+        self.arranged = self.rules.iter().map(|rule| arrange::arrange(&rule.expr)).collect();
         let mut by_category: BTreeMap<Category, Vec<_>> = BTreeMap::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let number = u32::try_from(at).unwrap_or(u32::MAX);
@@ -385,6 +389,11 @@ impl Set {
         self.indexes.get(&category)
     }
 
+    /// The event matches the rule, whatever category and outcome it is of.
+    pub fn holds(&self, rule: u32, row: &Row<'_>, scratch: &mut Scratch) -> bool {
+        self.arranged.get(rule as usize).is_some_and(|expr| expr.holds(row, scratch))
+    }
+
     /// Calls back with the number of each rule of the category that the event matches. `failed` events are shown to rules
     /// that ask for failures only.
     pub fn judge(
@@ -396,13 +405,12 @@ impl Set {
         mut hit: impl FnMut(u32),
     ) {
         let Some(index) = self.indexes.get(&category) else { return };
-        scratch.begin(self.rules.len());
+        scratch.begin(self.rules.len(), index.groups());
         index.candidates(row, scratch);
         let candidates = std::mem::take(&mut scratch.candidates);
         for number in &candidates {
-            let rule = self.rules.get(*number as usize);
-            let rule = rule.filter(|rule| (!failed || rule.sees_failures) && rule.expr.holds(row, scratch));
-            if rule.is_some() {
+            let is_for = |rule: &Rule| !failed || rule.sees_failures;
+            if self.rules.get(*number as usize).is_some_and(is_for) && self.holds(*number, row, scratch) {
                 hit(*number);
             }
         }

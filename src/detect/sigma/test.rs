@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::among::Among;
 use super::fields::Field;
 use super::pattern::Matcher;
 use super::row::Row;
@@ -39,6 +40,8 @@ pub struct Test {
 pub enum Check {
     /// Text that was folded as the value must be.
     Text(Matcher, Fold),
+    /// One of many texts whose ASCII letters were folded.
+    Among(Box<Among>),
     /// A regular expression.
     Regex(Box<regex::bytes::Regex>),
     /// An address in this network.
@@ -196,6 +199,9 @@ impl Test {
                 }
                 scratch.folded(row, field).any(|value| matcher.is_match(value))
             }
+            Check::Among(among) => {
+                !slot.is_empty() && scratch.folded(row, field).any(|value| among.is_match(value))
+            }
             Check::Exists => slot.is_present(),
             Check::Null => !slot.is_present(),
             Check::Field(other, place, fold) => {
@@ -225,6 +231,7 @@ impl Check {
                 Fold::Ascii => matcher.is_match(&value.to_ascii_lowercase()),
                 Fold::Unicode => matcher.is_match(unicode_lower(value).as_bytes()),
             },
+            Check::Among(among) => among.is_match(&value.to_ascii_lowercase()),
             Check::Regex(regex) => regex.is_match(value),
             Check::Network(network) => {
                 text(value).and_then(|t| t.parse().ok()).is_some_and(|a| network.contains(a))

@@ -1,18 +1,20 @@
 //! Witnesses: what every match of a rule must contain.
 //!
-//! A rule can only match an event that has one of its witnesses, so the others need not be evaluated. Of tests that must
-//! all pass the cheapest gives the witnesses; of alternatives each must give some; a negation, a number or an absent
-//! field gives none, and a rule without any is evaluated for every event of its category. Which witness is cheap is
-//! estimated from how often one would be seen in vain: the estimate decides about speed and never about a verdict.
+//! A rule is reduced to clauses, a clause to groups of witnesses: an event can only match the rule if of one clause every
+//! group has a witness in the event. Others need not be evaluated. Of tests that must all pass the cheapest makes a group
+//! and, as long as that group would often be seen in vain, others make further ones; of alternatives each must give a
+//! clause; a negation, a number or an absent field gives none, and a rule without any is evaluated for every event of its
+//! category. What is cheap is estimated from how often a witness would be seen in vain: the estimate decides about speed
+//! and never about a verdict.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+mod regex;
 
 use super::fields::Field;
 use super::pattern::Matcher;
 use super::test::{Check, Expr, Fold, Test};
 
 /// Something in a field's value, with ASCII letters folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Witness {
     /// The field; none if it may be in any.
     pub field: Option<Field>,
@@ -29,15 +31,37 @@ pub enum Kind {
     BaseName,
     /// As the whole value.
     Whole,
+    /// As its first byte.
+    First,
+    /// As its last byte.
+    Last,
     /// Anywhere; at least [`LITERAL_MIN`] bytes.
     Within,
 }
 
-/// A shorter text is in so many values that looking for it pays nothing.
-pub const LITERAL_MIN: usize = 3;
+/// Witnesses, one of which must be there.
+pub type Group = Vec<Witness>;
+
+/// Groups that must all have a witness.
+pub type Clause = Vec<Group>;
+
+/// A single byte is in so many values that looking for it pays nothing.
+pub const LITERAL_MIN: usize = 2;
+
+/// Bytes that texts of more are represented by.
+pub const TRIPLE: usize = 3;
+
+/// Groups of a clause.
+pub const GROUPS_MAX: usize = 3;
+
+/// Clauses of a rule above which each is rather reduced to a group.
+const CLAUSES_MAX: usize = 32;
 
 /// Alternatives in one rule above which the rule is rather evaluated always.
 const ALTERNATIVES_MAX: usize = 4096;
+
+/// How often a clause may be seen in vain, for each event, without a further group.
+const COST_GOOD: f64 = 0.01;
 
 /// Text that is common on a Linux host: parts of paths, options, words of builds and scripts. What occurs here is a bad
 /// witness.
@@ -47,57 +71,144 @@ const COMMON: &str = "/usr/bin/ /usr/sbin/ /usr/lib/x86_64-linux-gnu/ /usr/share
     --color=auto --version --help --output --config= --file --name --type --no- --list -o -i -I/ -L/ -W -Wall -D -f -O2 -g -c -m -n -p -r -s -t -x \
     .c .h .o .so .py .sh .conf .json .txt .log .d .service system systemd default config include source build test main \
     http https:// www. .com localhost 127.0.0.1 http:// index data file user name local lib the and for in do done then echo if \
+    database postgres mysql redis nginx docker container storage cache backup cluster client server worker process manager \
+    api token base version update upgrade install remove start stop restart enable disable status get set run exec check \
+    gcc -std=c11 -Wextra -fPIC -I./include -DNDEBUG -MMD -MF obj/foo.d -o obj/foo.o -c src/foo.c cc1 -quiet -imultiarch as --64 collect2 ld -dynamic-linker \
+    java -Xmx2g -XX:+UseG1GC -Djava.io.tmpdir=/tmp -jar /opt/app/app.jar --spring.config.location=/etc/app/application.yml -classpath /usr/share/java/a.jar \
+    /usr/bin/python3 -m pip install --upgrade -r requirements.txt /usr/lib/python3/dist-packages manage.py runserver 0.0.0.0:8000 celery -A app \
+    node /srv/app/node_modules/.bin/webpack --mode production npm run build --prefix yarn php-fpm: pool www /usr/bin/php artisan schedule:run \
+    /bin/sh -c test -x /usr/sbin/anacron || ( cd / && run-parts --report /etc/cron.daily ) /usr/lib/apt/apt.systemd.daily \
+    dpkg --status-fd 20 --no-triggers --unpack --auto-deconfigure /var/cache/apt/archives/foo_amd64.deb apt-get -y dist-upgrade update-rc.d \
+    systemctl --no-pager is-active restart foo.service journalctl -u foo --since /lib/systemd/systemd-udevd --daemon dbus-daemon --address= \
+    docker run --rm --network host -v /data:/data -e NAME=value image:latest containerd-shim-runc-v2 -namespace moby -id -address /run/containerd/containerd.sock \
+    runc --root --log-format json kubectl get pods -n kube-system -o yaml kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --pod-infra-container-image \
+    postgres: writer process SELECT mysqld --basedir=/usr --datadir=/var/lib/mysql --user=mysql --log-error=/var/log/mysql/error.log redis-server nginx: worker process \
+    git -c core.quotePath=false fetch --prune origin refs/heads/main commit -m message rev-parse --abbrev-ref HEAD ls-files -z \
+    rsync -az --delete /home/user/ backup@host.example.com:/backup/ ssh -o BatchMode=yes -p 22 deploy@10.0.0.1 uptime scp sshd: user@pts/0 \
+    curl -fsSL -H Content-Type: application/json -X POST https://api.example.com/v1/items -d {} wget -q -O - http://www.example.org/index.html \
+    find . -type f -name *.log -mtime +7 -exec gzip {} ; grep -rn --include=*.py pattern . sed -i s/a/b/g file.txt awk {print $1} sort uniq -c head -n 10 tail -f \
+    tar -czf /backup/data-2024-01-01.tar.gz -C /var/lib data cp -a src dst mkdir -p build && cd build && cmake .. -DCMAKE_BUILD_TYPE=Release make -j4 all install \
+    chown -R www-data:www-data /var/www/html chmod 644 /etc/foo.conf ls -la --color=auto /home id -u whoami date +%Y-%m-%d hostname uname -r ps aux df -h free -m \
+    logrotate /etc/logrotate.conf certbot renew --quiet openssl x509 -in cert.pem -noout mount -t ext4 /dev/sda1 /mnt ip addr show dev eth0 \
     ing tion er es re en on at st te ti or an nd al de co in";
 
-/// The witnesses of an expression, or none.
-pub fn of(expr: &Expr) -> Option<Vec<Witness>> {
-    costed(expr).map(|(_, witnesses)| witnesses)
+/// The clauses of an expression, or none.
+pub fn of(expr: &Expr) -> Option<Vec<Clause>> {
+    let mut clauses = costed(expr)?.clauses;
+    clauses.iter_mut().flatten().for_each(|group| group.sort());
+    let count: usize = clauses.iter().flatten().map(Vec::len).sum();
+    (count <= ALTERNATIVES_MAX).then_some(clauses)
 }
 
-fn costed(expr: &Expr) -> Option<(f64, Vec<Witness>)> {
+/// Clauses, and how often they would be seen in vain, estimated per event.
+#[derive(Debug, Clone, Default)]
+struct Costed {
+    cost: f64,
+    clauses: Vec<Clause>,
+}
+
+impl Costed {
+    fn group(group: Group) -> Costed {
+        Costed { cost: group.iter().map(cost).sum(), clauses: vec![vec![group]] }
+    }
+
+    /// One of these texts, in lower case, is in the field; none if one of them is too short to look for.
+    fn within(field: Option<Field>, texts: Vec<Vec<u8>>) -> Option<Costed> {
+        if texts.iter().any(|text| text.len() < LITERAL_MIN) {
+            return None;
+        }
+        let witness = |text: Vec<u8>| Witness { field, kind: Kind::Within, bytes: text.into() };
+        Some(Costed::group(texts.into_iter().map(witness).collect()))
+    }
+
+    /// All of these must be seen: the cheapest, and others as long as it pays.
+    fn all(mut found: Vec<Costed>) -> Option<Costed> {
+        found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let mut found = found.into_iter();
+        let mut best = found.next()?;
+        for other in found {
+            // What is seen in every other event tells nothing.
+            if best.cost <= COST_GOOD || other.cost > 0.5 {
+                break;
+            }
+            best.join(&other);
+        }
+        Some(best)
+    }
+
+    /// One of these must be seen; none if there is one that cannot be.
+    fn any(found: impl Iterator<Item = Option<Costed>>) -> Option<Costed> {
+        let mut all = Costed::default();
+        for found in found {
+            all.or(found?);
+        }
+        Some(all)
+    }
+
+    /// It must be seen beside these.
+    fn join(&mut self, other: &Costed) {
+        let [groups] = other.clauses.as_slice() else { return };
+        if self.clauses.iter().all(|clause| clause.len() + groups.len() <= GROUPS_MAX) {
+            self.clauses.iter_mut().for_each(|clause| clause.extend(groups.iter().cloned()));
+            self.cost *= other.cost.min(1.0);
+        }
+    }
+
+    /// It or these must be seen. What needs only one group shares one.
+    fn or(&mut self, other: Costed) {
+        self.cost += other.cost;
+        for mut clause in other.clauses {
+            let same = self.clauses.iter_mut().find(|clause| clause.len() == 1).and_then(|c| c.first_mut());
+            match (same, clause.pop()) {
+                (Some(group), Some(more)) if clause.is_empty() => merge(group, more),
+                (_, Some(last)) => {
+                    clause.push(last);
+                    self.clauses.push(clause);
+                }
+                (_, None) => {}
+            }
+        }
+        if self.clauses.len() > CLAUSES_MAX {
+            let mut all = Vec::new();
+            // The first group of a clause is its cheapest.
+            self.clauses
+                .drain(..)
+                .filter_map(|clause| clause.into_iter().next())
+                .for_each(|group| merge(&mut all, group));
+            self.clauses.push(vec![all]);
+        }
+    }
+}
+
+fn merge(group: &mut Group, more: Group) {
+    for witness in more {
+        if !group.contains(&witness) {
+            group.push(witness);
+        }
+    }
+}
+
+fn costed(expr: &Expr) -> Option<Costed> {
     match expr {
         Expr::Test(test) => of_test(test),
-        Expr::And(members) => members.iter().filter_map(costed).min_by(|(a, _), (b, _)| a.total_cmp(b)),
-        Expr::Or(members) => {
-            let mut all = (0.0, Vec::new());
-            for member in members {
-                let (cost, witnesses) = costed(member)?;
-                all.0 += cost;
-                witnesses.into_iter().for_each(|w| {
-                    if !all.1.contains(&w) {
-                        all.1.push(w);
-                    }
-                });
-                if all.1.len() > ALTERNATIVES_MAX {
-                    return None;
-                }
-            }
-            Some(all)
-        }
+        Expr::And(members) => Costed::all(members.iter().filter_map(costed).collect()),
+        Expr::Or(members) => Costed::any(members.iter().map(costed)),
         Expr::Not(_) => None,
     }
 }
 
-fn of_test(test: &Test) -> Option<(f64, Vec<Witness>)> {
-    let literals = match &test.check {
+fn of_test(test: &Test) -> Option<Costed> {
+    match &test.check {
         // What other letters fold to is not told by their bytes.
-        Check::Text(_, Fold::Unicode) => return None,
-        Check::Text(matcher, _) => return of_text(test.field, matcher),
-        Check::Regex(regex) => of_regex(regex.as_str())?,
-        _ => return None,
-    };
-    let witnesses: Vec<Witness> = literals
-        .into_iter()
-        .map(|bytes| Witness {
-            field: test.field,
-            kind: Kind::Within,
-            bytes: bytes.to_ascii_lowercase().into(),
-        })
-        .collect();
-    Some((witnesses.iter().map(cost).sum(), witnesses))
+        Check::Text(_, Fold::Unicode) => None,
+        Check::Text(matcher, _) => of_text(test.field, matcher),
+        Check::Regex(regex) => regex::costed(regex.as_str(), test.field)
+            .or_else(|| of_byte(test.field, Kind::First, regex::first_byte(regex.as_str())?)),
+        _ => None,
+    }
 }
 
-fn of_text(field: Option<Field>, matcher: &Matcher) -> Option<(f64, Vec<Witness>)> {
+fn of_text(field: Option<Field>, matcher: &Matcher) -> Option<Costed> {
     let literal = matcher.longest_literal().to_ascii_lowercase();
     let is_path = field.is_some_and(|f| PATHS.contains(&f));
     let (kind, bytes) = match matcher {
@@ -110,10 +221,18 @@ fn of_text(field: Option<Field>, matcher: &Matcher) -> Option<(f64, Vec<Witness>
         }
         Matcher::Equals(whole) if field.is_some() => (Kind::Whole, whole.to_ascii_lowercase()),
         _ if literal.len() >= LITERAL_MIN => (Kind::Within, literal),
+        Matcher::Prefix(start) => return start.first().and_then(|byte| of_byte(field, Kind::First, *byte)),
+        Matcher::Suffix(end) => return end.last().and_then(|byte| of_byte(field, Kind::Last, *byte)),
         _ => return None,
     };
     let witness = Witness { field, kind, bytes: bytes.into() };
-    Some((cost(&witness), vec![witness]))
+    Some(Costed::group(vec![witness]))
+}
+
+fn of_byte(field: Option<Field>, kind: Kind, byte: u8) -> Option<Costed> {
+    let bytes = [byte.to_ascii_lowercase()];
+    let witness = Witness { field: Some(field?), kind, bytes: bytes.into() };
+    Some(Costed::group(vec![witness]))
 }
 
 /// Fields whose values are paths of programs, where rules ask for the last component.
@@ -134,94 +253,31 @@ fn cost(witness: &Witness) -> f64 {
         Kind::BaseName if BUSY_NAMES.iter().any(|name| name.as_bytes() == &*witness.bytes) => 0.05,
         Kind::BaseName => 0.004,
         Kind::Whole => 0.02,
-        Kind::Within => 0.003 + commonness(rarest(&witness.bytes).1),
+        Kind::First | Kind::Last
+            if witness.bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'/') =>
+        {
+            0.1
+        }
+        Kind::First | Kind::Last => 0.01,
+        Kind::Within => cost_of_literal(&witness.bytes),
     };
     if parent { base * 4.0 } else { base }
 }
 
-fn commonness(count: usize) -> f64 {
-    match count {
-        0 => 0.0,
-        n => 0.03 * f64::from(u32::try_from(n).unwrap_or(u32::MAX)),
-    }
+fn cost_of_literal(literal: &[u8]) -> f64 {
+    let least = if literal.len() < TRIPLE { 0.3 } else { 0.003 };
+    least + 0.03 * f64::from(u32::try_from(rarest(literal).1).unwrap_or(u32::MAX))
 }
 
-/// Where in a literal the three bytes are that are seen least, and how often they are in common text. Letters and blanks
+/// Where in a literal the three bytes are that are seen least, and how often they are in common text; of a shorter one
+/// its beginning. Letters and blanks
 /// count as commoner than other characters where common text has neither.
 pub fn rarest(literal: &[u8]) -> (usize, usize) {
     let plain = |window: &[u8]| window.iter().filter(|b| b.is_ascii_alphabetic() || **b == b' ').count();
-    let places = literal.windows(LITERAL_MIN).enumerate();
+    let places = literal.windows(TRIPLE.min(literal.len()).max(1)).enumerate();
     let rated = places.map(|(at, window)| {
         let count = memchr::memmem::find_iter(COMMON.as_bytes(), window).count();
         (at, count, plain(window))
     });
     rated.min_by_key(|(_, count, plain)| (*count, *plain)).map_or((0, 0), |(at, count, _)| (at, count))
-}
-
-/// Literals one of which every match of a regular expression has in it.
-fn of_regex(text: &str) -> Option<Vec<Vec<u8>>> {
-    let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(text).ok()?;
-    let literals = required(&hir)?;
-    literals.iter().all(|literal| literal.len() >= LITERAL_MIN).then_some(literals)
-}
-
-fn shortest(literals: &[Vec<u8>]) -> usize {
-    literals.iter().map(Vec::len).min().unwrap_or(0)
-}
-
-fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
-        HirKind::Capture(capture) => required(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
-        HirKind::Alternation(members) => {
-            let all: Option<Vec<_>> = members.iter().map(required).collect();
-            all.map(|all| all.concat()).filter(|all| all.len() <= 64)
-        }
-        HirKind::Concat(members) => {
-            let mut best: Option<Vec<Vec<u8>>> = None;
-            let mut consider = |found: Vec<Vec<u8>>| {
-                if best.as_ref().is_none_or(|best| shortest(&found) > shortest(best)) {
-                    best = Some(found);
-                }
-            };
-            let mut run = Vec::new();
-            for member in members {
-                match same_letters(member) {
-                    Some(bytes) => run.extend(bytes),
-                    None => {
-                        consider(vec![std::mem::take(&mut run)]);
-                        required(member).into_iter().for_each(&mut consider);
-                    }
-                }
-            }
-            consider(vec![run]);
-            best
-        }
-        _ => None,
-    }
-}
-
-/// The bytes, in lower case, if it stands for these letters alone in either case.
-fn same_letters(hir: &Hir) -> Option<Vec<u8>> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(literal.0.to_ascii_lowercase()),
-        HirKind::Class(Class::Bytes(class)) => {
-            let bytes: Vec<u8> = class.ranges().iter().flat_map(|r| r.start()..=r.end()).collect();
-            letter(&bytes.iter().map(|b| char::from(*b)).collect::<Vec<_>>())
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            let ranges = class.ranges();
-            // Ranges of many characters are no letter in two cases.
-            let small = ranges.iter().all(|r| u32::from(r.end()) - u32::from(r.start()) < 4);
-            letter(&ranges.iter().filter(|_| small).flat_map(|r| r.start()..=r.end()).collect::<Vec<_>>())
-        }
-        _ => None,
-    }
-}
-
-fn letter(characters: &[char]) -> Option<Vec<u8>> {
-    let first = characters.first()?.to_ascii_lowercase();
-    let same = characters.iter().all(|c| c.is_ascii() && c.to_ascii_lowercase() == first);
-    same.then(|| u8::try_from(first).ok().map(|b| vec![b])).flatten()
 }
