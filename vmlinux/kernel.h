@@ -219,6 +219,7 @@ struct pid_namespace {
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
+	__u64 event;
 };
 
 struct nsproxy {

@@ -112,13 +112,17 @@ se_judge_directory(struct se_buf *buf, struct task_struct *task, struct vfsmount
 	struct se_judged *judged, fresh = {};
 	/* A load, where the clock is a call. */
 	__u64 now = bpf_jiffies64();
+	/* A root that is made ready and then entered by pivot_root() has other paths from then on. */
+	__u64 mounts = SE_LOAD(task, nsproxy, mnt_ns, event);
 
 	key.inode = SE_LOAD(dentry, d_inode, i_ino);
 	judged = bpf_map_lookup_elem(&se_directories, &key);
-	if (judged && switches && judged->until > now && judged->generation == switches->generation)
+	if (judged && switches && judged->until > now && judged->mounts == mounts &&
+	    judged->generation == switches->generation)
 		return judged->verdict;
 	fresh.verdict = se_compare(buf, task, mnt, dentry, walker);
 	fresh.until = now + SE_JUDGED_JIFFIES;
+	fresh.mounts = mounts;
 	if (switches)
 		fresh.generation = switches->generation;
 	bpf_map_update_elem(&se_directories, &key, &fresh, BPF_ANY);

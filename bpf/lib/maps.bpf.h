@@ -237,6 +237,8 @@ struct se_directory {
 struct se_judged {
 	struct se_verdict verdict;
 	__u64 until; /* in jiffies */
+	/* Of the task's mount namespace: changes with every mount, so that a path does, too. */
+	__u64 mounts;
 	__u32 generation;
 	__u32 pad;
 };
