@@ -21,9 +21,10 @@ want gpg gpg
 want telnet inetutils-telnet
 want setcap libcap2-bin
 want iptables 'iptables libxtables12 libmnl0 libnftnl11 libnetfilter-conntrack3 libnfnetlink0 libip4tc2 libip6tc2'
-rm -rf "$directory"
-mkdir -p "$directory"
-[ -n "$packages" ] || exit 0
+[ -n "$packages" ] || {
+	mkdir -p "$directory"
+	exit 0
+}
 cd "$work"
 # Without the option apt, as root, downloads as a user that may not write here, and complains.
 # shellcheck disable=SC2086 # One word a package.
@@ -48,4 +49,7 @@ if [ -e unpacked/usr/sbin/xtables-nft-multi ]; then
 fi
 [ ! -e unpacked/usr/bin/inetutils-telnet ] || ln -s inetutils-telnet unpacked/usr/bin/telnet
 rm -rf unpacked/usr/share/doc unpacked/usr/share/man unpacked/usr/share/locale
-cp -a unpacked/. "$directory/"
+# Only a whole one counts as there.
+mkdir -p "$(dirname "$directory")"
+rm -rf "$directory"
+mv unpacked "$directory"
