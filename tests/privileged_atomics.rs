@@ -1,6 +1,6 @@
 //! Attacks that the public collection Atomic Red Team describes, run for real under the running agent: most must give a
-//! finding that names the technique. Needs root, BPF, and the list at `../shared/atomics/atomics.json`; `make test`
-//! runs it as root. It takes three to five minutes, since some attacks wait for something.
+//! finding that names the technique. Needs root, BPF, and the list at `tests/data/atomics/atomics.json`; `make
+//! test` runs it as root. It takes three to five minutes, since some attacks wait for something.
 //!
 //! Each attack runs in a throw-away root with namespaces of its own (`tests/atomics/`). Two programs with a mark in their
 //! arguments run before and after it, so what the agent found in between belongs to it. Programs that this host
@@ -22,8 +22,11 @@ use std::time::{Duration, Instant};
 use agent::{Agent, Options, Wait};
 use serde_json::Value;
 
-/// Of a hundred attacks, so many must be seen.
+/// Of a hundred attacks that this host can run, so many must be seen.
 const SHARE_MIN: usize = 85;
+
+/// Of a hundred attacks, so many may want a program that this host lacks and cannot fetch.
+const LACKING_MAX: usize = 20;
 
 /// The severity of level medium.
 const MEDIUM: u64 = 47;
@@ -60,7 +63,7 @@ fn text(value: &Value) -> String {
 }
 
 fn attacks() -> Vec<Attack> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/atomics/atomics.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/atomics/atomics.json");
     let list = fs::read(&path).unwrap_or_else(|e| panic!("the list of attacks, {}: {e}", path.display()));
     let list: Value = serde_json::from_slice(&list).expect("the list is JSON");
     let attack = |value: &Value| Attack {
@@ -259,7 +262,7 @@ fn most_attacks_are_found_and_named() {
     let mut followed = Followed { at: 0, kept: Vec::new() };
     let mut ran: Vec<(&Attack, String, String)> = Vec::new();
     let mut table = String::new();
-    let mut seen = 0;
+    let (mut seen, mut lacking_one) = (0, 0);
     for attack in apart(attacks.len()).map(|at| &attacks[at]) {
         let dangerous = DANGEROUS.iter().find(|word| attack.scripts.iter().any(|(_, s)| s.contains(**word)));
         if let Some(word) = dangerous {
@@ -279,15 +282,22 @@ fn most_attacks_are_found_and_named() {
         outcome.remark = lacking(attack, said);
         let verdict = if outcome.seen.is_empty() { "MISSED" } else { "ok" };
         seen += usize::from(!outcome.seen.is_empty());
+        lacking_one += usize::from(outcome.seen.is_empty() && !outcome.remark.is_empty());
         let _ = writeln!(table, "{verdict:8} {:12} {}: {}", attack.id, attack.name, list(&outcome.seen));
         if outcome.seen.is_empty() {
             let _ = writeln!(table, "         instead: {}. {}", list(&outcome.others), outcome.remark);
         }
     }
-    println!("{table}{seen} of {} attacks were found and named", attacks.len());
+    let could = attacks.len() - lacking_one;
+    println!(
+        "{table}{seen} of {} attacks were found and named, {lacking_one} could not run here",
+        attacks.len()
+    );
     if let Some(path) = std::env::var_os("ATOMICS_LOG") {
         fs::copy(agent.log(), path).expect("a copy of the log");
     }
-    let is_all = std::env::var_os("ATOMICS").is_none();
-    assert!(!is_all || seen * 100 >= attacks.len() * SHARE_MIN, "{seen} of {}:\n{table}", attacks.len());
+    if std::env::var_os("ATOMICS").is_none() {
+        assert!(lacking_one * 100 <= attacks.len() * LACKING_MAX, "{lacking_one} could not run:\n{table}");
+        assert!(seen * 100 >= could * SHARE_MIN, "{seen} of {could}:\n{table}");
+    }
 }

@@ -13,6 +13,7 @@ use super::sigma::logsource::Category;
 use super::sigma::row::Row;
 use super::sigma::rule::About;
 use super::sigma::scratch::Scratch;
+use super::sigma::verdicts::Verdicts;
 use super::view::{Input, View};
 use crate::event::{Container, Process};
 
@@ -90,18 +91,17 @@ impl Case<'_> {
 pub struct Judge {
     view: View,
     scratch: Scratch,
-    numbers: Vec<u32>,
+    verdicts: Verdicts,
 }
 
 impl Judge {
     /// Adds a hit for each rule that matches the event, for each indicator in it, and for what is new in it.
     pub fn judge(&mut self, case: &Case<'_>, novelty: &Novelty, hits: &mut Vec<Hit>) {
-        let Judge { view, scratch, numbers } = self;
+        let Judge { view, scratch, verdicts } = self;
         let rules = case.rules;
         view.rows(&case.input, rules, |category: Category, row: &Row<'_>, failed: bool| {
-            numbers.clear();
-            rules.set.judge(category, row, failed, scratch, |number| numbers.push(number));
-            for number in numbers.iter() {
+            let set = (rules.generation, &rules.set);
+            for number in verdicts.judge(set, category, row, failed, scratch) {
                 let Some(rule) = rules.set.rules().get(*number as usize) else { continue };
                 let is_shadow = rules.shadow.get(*number as usize).copied().unwrap_or(false);
                 let matched = matched(rules, *number, row, scratch);

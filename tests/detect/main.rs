@@ -11,5 +11,6 @@ mod oracles;
 mod pack;
 mod pattern;
 mod public;
+mod remembered;
 mod support;
 mod verdicts;

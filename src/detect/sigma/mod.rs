@@ -28,5 +28,6 @@ pub mod search;
 pub mod set;
 pub mod test;
 pub mod time;
+pub mod verdicts;
 pub mod witness;
 pub mod yaml;

@@ -68,8 +68,8 @@ impl Fields {
         }
     }
 
-    fn has(&self, index: Option<usize>) -> bool {
-        index.and_then(|index| self.0.get(index)).copied().unwrap_or(false)
+    fn has(&self, field: Field) -> bool {
+        self.0.get(field.index()).copied().unwrap_or(false)
     }
 }
 
@@ -112,13 +112,17 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Every field with values, and values that no rule has a field for.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Option<Field>, &Slot<'a>)> {
+        let known = (0..).zip(&self.known).map(|(at, slot)| (Some(Field(at)), slot));
+        let others = self.others.iter().map(|(field, slot)| (*field, slot));
+        known.chain(others).filter(|(_, slot)| slot.is_present())
+    }
+
     /// Every value of the fields that are none of these.
     pub(super) fn values_but(&self, fields: &Fields) -> impl Iterator<Item = &'a [u8]> {
-        let known =
-            self.known.iter().enumerate().filter(|(at, _)| !fields.has(Some(*at))).map(|(_, slot)| slot);
-        let is_other = |field: &Option<Field>| !fields.has(field.map(Field::index));
-        let others = self.others.iter().filter(move |(field, _)| is_other(field)).map(|(_, slot)| slot);
-        known.chain(others).flat_map(Slot::values)
+        let is_other = |field: Option<Field>| field.is_none_or(|field| !fields.has(field));
+        self.slots().filter(move |(field, _)| is_other(*field)).flat_map(|(_, slot)| slot.values())
     }
 
     /// Every value of every field, for keywords.
