@@ -16,7 +16,6 @@ enum se_kernel {
 	SE_STACK_BYTES = 16384, /* of a task in the kernel, on every distribution */
 
 	SE_PF_KTHREAD = 0x00200000,
-	SE_PF_EXITING = 0x00000004,
 	SE_PF_IO_WORKER = 0x00000010,
 	SE_PFA_NO_NEW_PRIVS = 0, /* a bit number */
 	SE_SIGNAL_GROUP_EXIT = 4,

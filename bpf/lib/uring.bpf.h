@@ -92,23 +92,18 @@ enum se_uring_nr {
 	SE_NR_IO_URING_ENTER = 426, /* the same everywhere */
 };
 
-/* A worker or the thread that polls the queue, as long as it works; as it ends it closes what the program left open. */
-static __always_inline bool se_is_ring_worker(struct task_struct *task)
-{
-	return (BPF_CORE_READ(task, flags) & (SE_PF_IO_WORKER | SE_PF_EXITING)) == SE_PF_IO_WORKER;
-}
-
 /*
  * Whether what the current task does to a file it does for an io_uring. Workers and the thread that polls the queue do
- * nothing else, and a thread of the program does so within io_uring_enter(). What it does on its way out of other calls
- * cannot be told from these, and there are few such requests for files, which never wait to become ready.
+ * nothing else, though the last of them to end also closes what the program left open; a thread of the program does so
+ * within io_uring_enter(). What it does on its way out of other calls cannot be told from these, and there are few such
+ * requests for files, which never wait to become ready.
  */
 static __always_inline bool se_is_submitting(struct task_struct *task)
 {
 	bool compat = false;
 	long nr = -1;
 
-	if (se_is_ring_worker(task))
+	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER)
 		return true;
 	if (!BPF_CORE_READ((struct task_struct___uring *)task, io_uring))
 		return false;
@@ -125,7 +120,7 @@ static __always_inline bool se_in_io_uring(struct task_struct *task)
 	bool compat = false;
 	long nr = -1;
 
-	if (se_is_ring_worker(task))
+	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER)
 		return true;
 	if (!BPF_CORE_READ((struct task_struct___uring *)task, io_uring))
 		return false;

@@ -356,7 +356,8 @@ fn a_success_that_is_announced_to_nobody_is_pending() {
         let path = place.path();
         let found: Vec<(FileOp, String, bool)> = files(&rig, &path)
             .iter()
-            .inspect(|file| assert_eq!(file.origin.via_io_uring, file.op != FileOp::Close, "{file:#?}"))
+            // What the program left open is closed as it ends, by it or by the worker that ends last.
+            .inspect(|file| assert!(file.origin.via_io_uring || file.op == FileOp::Close, "{file:#?}"))
             .map(|file| (file.op, below(&path, file.path), file.pending))
             .collect();
         // Where the functions themselves are seen, what became of it is known, and the last close of the file is seen,

@@ -167,25 +167,34 @@ impl Index {
     }
 }
 
-/// Spreads the bytes of a text over 64 bits; rules are static, so nobody can choose texts that collide to effect.
+/// Spreads the bytes of a text over 64 bits, sixteen at a time by one wide multiplication, as wyhash does. Rules are
+/// static, so nobody can choose texts that collide to effect.
 pub fn hash(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |state: u64, word: u64| {
-        let product = u128::from(state ^ word) * u128::from(K);
+    let mix = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
         #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
         let folded = (product as u64) ^ ((product >> 64) as u64);
         folded
     };
+    let halves = |bytes: &[u8; 16]| {
+        let both = u128::from_le_bytes(*bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
+        let halves = (both as u64, (both >> 64) as u64);
+        halves
+    };
     let mut state = K ^ bytes.len() as u64;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state = mix(state, u64::from_le_bytes(*word));
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    for chunk in chunks {
+        let (low, high) = halves(chunk);
+        state = mix(state ^ low, K ^ high);
     }
-    let mut last = [0; 8];
+    let mut last = [0; 16];
     for (to, from) in last.iter_mut().zip(rest) {
         *to = *from;
     }
-    mix(state, u64::from_le_bytes(last))
+    let (low, high) = halves(&last);
+    mix(mix(state ^ low, K ^ high), K)
 }
 
 /// Groups by the hash of a text.

@@ -12,11 +12,17 @@ use super::row::{Row, Slot as Values};
 use super::scratch::Scratch;
 use super::set::{Set, Wanted};
 
-/// Verdicts that are remembered.
-const SLOTS: usize = 1024;
+/// Verdicts that are remembered: a power of two.
+const SLOTS: usize = 4096;
 
-/// A longer key is not remembered: a table full of them takes two megabytes.
-const KEY_BYTES_MAX: usize = 2048;
+/// Places that a verdict may have.
+const WAYS: usize = 4;
+
+/// Bytes of keys above which the table starts anew.
+const BYTES_MAX: usize = 2 << 20;
+
+/// A longer key is not remembered.
+const KEY_BYTES_MAX: usize = 16 << 10;
 
 /// After so many questions it is looked at how many were answered.
 const ROUND: u32 = 4096;
@@ -40,8 +46,12 @@ struct Slot {
 pub struct Verdicts {
     generation: Option<u64>,
     slots: Vec<Slot>,
+    /// Of all keys.
+    bytes: usize,
     key: Vec<u8>,
     rules: Vec<u32>,
+    /// The place that is given up next.
+    next: usize,
     asked: u32,
     answered: u32,
     pause: u32,
@@ -76,19 +86,26 @@ impl Verdicts {
         }
         let hash = hash(&self.key);
         self.count();
-        let at = usize::try_from(hash).unwrap_or(0) % SLOTS;
+        let set_at = usize::try_from(hash).unwrap_or(0) % (SLOTS / WAYS) * WAYS;
+        let ways = self.slots.get(set_at..set_at + WAYS).unwrap_or_default();
         // The key of a slot that was never used is empty, and no event's is.
-        let Some(slot) = self.slots.get_mut(at) else { return &[] };
-        if slot.hash != hash || *slot.key != *self.key {
-            set.judge(category, row, failed, scratch, |number| self.rules.push(number));
-            if self.key.len() > KEY_BYTES_MAX {
-                return &self.rules;
-            }
-            *slot = Slot { hash, key: self.key.as_slice().into(), rules: self.rules.as_slice().into() };
-        } else {
+        if let Some(way) = ways.iter().position(|slot| slot.hash == hash && *slot.key == *self.key) {
             self.answered += 1;
+            return self.slots.get(set_at + way).map_or(&[], |slot| &slot.rules);
         }
-        &slot.rules
+        set.judge(category, row, failed, scratch, |number| self.rules.push(number));
+        if self.key.len() <= KEY_BYTES_MAX {
+            self.next = (self.next + 1) % WAYS;
+            if self.bytes + self.key.len() > BYTES_MAX {
+                self.slots.fill_with(Slot::default);
+                self.bytes = 0;
+            }
+            if let Some(slot) = self.slots.get_mut(set_at + self.next) {
+                self.bytes = self.bytes + self.key.len() - slot.key.len();
+                *slot = Slot { hash, key: self.key.as_slice().into(), rules: self.rules.as_slice().into() };
+            }
+        }
+        &self.rules
     }
 
     /// Counts a question, and now and then whether the answers are worth it.
@@ -97,6 +114,7 @@ impl Verdicts {
             if self.answered < ROUND / WORTH {
                 self.pause = PAUSE;
                 self.slots = Vec::new();
+                self.bytes = 0;
             }
             (self.asked, self.answered) = (0, 0);
         }
@@ -120,10 +138,10 @@ fn write(row: &Row<'_>, wanted: &Wanted, key: &mut Vec<u8>) {
 
 /// A field's number, how many values it has, and each behind its length, so that it can be read in one way only.
 fn write_slot(number: u16, slot: &Values<'_>, key: &mut Vec<u8>) {
-    key.extend(number.to_ne_bytes());
-    key.extend(slot.len().to_ne_bytes());
+    let head = u64::from(number) << 48 | slot.len() as u64;
+    key.extend_from_slice(&head.to_ne_bytes());
     for value in slot.values() {
-        key.extend(value.len().to_ne_bytes());
-        key.extend(value);
+        key.extend_from_slice(&value.len().to_ne_bytes());
+        key.extend_from_slice(value);
     }
 }
