@@ -374,3 +374,43 @@ fn a_reader_that_pauses_loses_nothing() {
     assert!(child.wait().unwrap().success());
     assert_lines(&text, 500 * events());
 }
+
+/// A rule is tried on what was recorded: with its findings alone, or among the events.
+#[test]
+fn rules_are_tried_on_a_capture() {
+    let fixture = Fixture::new(3);
+    let rules = fixture.path("rules.yml");
+    let rule = |selection: &str| {
+        format!(
+            "title: A program\nid: 7d1f43ad-7a6f-4d43-a7a5-3c0e6e3a2f10\nlogsource: {{category: process_creation, product: linux}}\ndetection: {{a: {{{selection}}}, condition: a}}\nlevel: high\n"
+        )
+    };
+    let named = ["--rules", rules.to_str().unwrap()];
+    fs::write(&rules, rule("Image|startswith: /")).unwrap();
+    let output = fixture.run(&[named.as_slice(), &["--findings"]].concat());
+    assert_exit(&output, Exit::Ok);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let findings: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!findings.is_empty());
+    for finding in &findings {
+        assert_eq!(
+            (&finding["event"]["kind"], &finding["rule"]["name"]),
+            (&"alert".into(), &"A program".into())
+        );
+        assert_eq!(ecs::check(finding), [""; 0], "{finding}");
+    }
+    let told = format!("{} records, {} events, {} findings, ", 3 * records(), 3 * events(), findings.len());
+    assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+
+    let all = fixture.replay(&named);
+    let is_alert = |line: &&str| line.contains(r#""kind":"alert""#);
+    assert_eq!(all.lines().filter(is_alert).count(), findings.len());
+    assert_eq!(all.lines().count(), 3 * events() + findings.len());
+
+    fs::write(&rules, rule("Image: /nowhere")).unwrap();
+    assert_eq!(fixture.replay(&[named.as_slice(), &["--findings"]].concat()), "");
+
+    fs::write(&rules, rule("Image|begins: /")).unwrap();
+    let said = stderr(&fixture.run(&named));
+    assert!(said.contains("rules.yml:") && said.contains("begins"), "{said}");
+}

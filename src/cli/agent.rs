@@ -8,13 +8,15 @@ use std::sync::Arc;
 use super::doctor::{self, Line};
 use super::exit::Exit;
 use super::log::Log;
-use super::{record, replay};
+use super::{record, replay, rules};
 use crate::config::{Errors, Resolved};
 use crate::control::probes::Probes;
 use crate::control::record::Record;
-use crate::control::replay::Replay;
+use crate::control::replay::{Backtest, Replay};
 use crate::control::run::Start;
 use crate::control::{self, Error, lock};
+use crate::detect::load::Rules;
+use crate::detect::sigma::set::Gravity;
 use crate::event::Kind;
 use crate::kernel::capture::Existing;
 use crate::kernel::{self, abi, classes, support};
@@ -80,6 +82,17 @@ pub fn replay(arguments: &replay::Arguments, resolved: Resolved) -> Exit {
         // A replay can be made again.
         durable: false,
     };
+    let detection = match arguments.judges().then(|| rules::load(&arguments.rules, &resolved)) {
+        None => None,
+        Some(Err(exit)) => return exit,
+        Some(Ok(rules)) => {
+            let wrong = rules.set.problems.iter().filter(|problem| problem.gravity == Gravity::Error);
+            wrong.for_each(|problem| super::complain(format_args!("{problem}")));
+            // What programs of the recorded host usually do is not known here.
+            let rules = Arc::new(Rules { anomalies: false, ..rules });
+            Some(Backtest { rules, config: resolved.detect, only_findings: arguments.findings })
+        }
+    };
     let replay = Replay {
         file: arguments.file.clone(),
         existing: existing(arguments.force),
@@ -93,10 +106,15 @@ pub fn replay(arguments: &replay::Arguments, resolved: Resolved) -> Exit {
         batch: resolved.kernel.batch,
         workers: resolved.control.workers,
         root: arguments.root.clone(),
+        detection,
     };
     ended(control::replay::run(&replay, &Arc::new(Metrics::default())).and_then(|done| {
         let seconds = done.took.as_secs_f64();
-        tell(format_args!("{} records, {} events, {seconds:.3} s", done.records, done.lines));
+        let findings = match &replay.detection {
+            Some(_) => format!(", {} findings", done.findings),
+            None => String::new(),
+        };
+        tell(format_args!("{} records, {} events{findings}, {seconds:.3} s", done.records, done.lines));
         done.broken.map_or(Ok(()), |error| Err(error.into()))
     }))
 }

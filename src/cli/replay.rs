@@ -1,4 +1,5 @@
-//! `sentinel-edge replay`: a recorded file through the same pipeline, from decoding to output, without root.
+//! `sentinel-edge replay`: a recorded file through the same pipeline, from decoding to output, without root. With rules
+//! it shows what they would have found.
 
 use std::path::PathBuf;
 
@@ -19,6 +20,15 @@ pub struct Arguments {
     /// Form of the lines
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
+    /// Judge the events by the configured rules too, and write findings as the agent would
+    #[arg(long)]
+    pub judge: bool,
+    /// Judge by the rules of this file or directory instead
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// Write findings only
+    #[arg(long)]
+    pub findings: bool,
     /// Directory that stands for the root of the recorded host: names of users and groups are looked up there
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -31,4 +41,11 @@ pub enum Format {
     Json,
     /// One line for people
     Compact,
+}
+
+impl Arguments {
+    /// Events are judged: any of the options about rules and findings asks for it.
+    pub fn judges(&self) -> bool {
+        self.judge || self.findings || !self.rules.is_empty()
+    }
 }

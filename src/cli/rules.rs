@@ -53,7 +53,7 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
 }
 
 /// The rules of these paths, or of the configuration if there are none; an exit if a path does not exist.
-fn load(paths: &[PathBuf], resolved: &Resolved) -> Result<Rules, Exit> {
+pub(super) fn load(paths: &[PathBuf], resolved: &Resolved) -> Result<Rules, Exit> {
     let mut config = detect::Config { enabled: true, ..resolved.detect.clone() };
     if paths.is_empty() {
         return Ok(Rules::load(&config, 1).0);

@@ -334,8 +334,7 @@ keys! {
     }
     aliases {}
 
-    /// Detection. The switches are checked and shown; they take effect with the detection rules, which come with a
-    /// later version.
+    /// Detection: rules, lists of indicators, and what is unusual for a program. docs/rules.md tells more.
     security {
         /// Run detection rules on the events.
         enable_threat_detection: switch() = "true", Guide, Reload;

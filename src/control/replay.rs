@@ -1,4 +1,5 @@
-//! A capture through the same pipeline as live records, from decoding to the written line, without privileges.
+//! A capture through the same pipeline as live records, from decoding to the written line, without privileges; with
+//! rules also to findings. What programs usually do is not known of the recorded host, so nothing is new to it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 
 use super::error::Error;
+use super::findings::Findings;
 use super::loss;
 use super::pipeline::{Clock, Kinds, Pace, Pipeline};
+use super::rules::Slot;
 use super::source::{self, Source};
-use super::worker::Worker;
+use super::worker::{Detection, Worker};
+use crate::detect;
+use crate::detect::load::Rules;
 use crate::enrich::{self, Enricher, Names};
 use crate::event::Kind;
 use crate::event::ecs::Frame;
@@ -51,6 +56,19 @@ pub struct Replay {
     pub workers: usize,
     /// Where the recorded host's `etc/passwd` and `etc/group` are; without it there are no names.
     pub root: Option<PathBuf>,
+    /// By what events are judged; none if they are not.
+    pub detection: Option<Backtest>,
+}
+
+/// Rules that are tried on a capture.
+#[derive(Debug, Clone)]
+pub struct Backtest {
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// Which findings are told.
+    pub config: detect::Config,
+    /// Lines of events are not written.
+    pub only_findings: bool,
 }
 
 /// What a replay did.
@@ -58,8 +76,10 @@ pub struct Replay {
 pub struct Replayed {
     /// Records read.
     pub records: u64,
-    /// Lines written.
+    /// Lines of events made.
     pub lines: u64,
+    /// Findings, and lines that told of repeats.
+    pub findings: u64,
     /// How long it took.
     pub took: Duration,
     /// Why the rest of the capture cannot be read; what comes before it was written.
@@ -97,13 +117,27 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
     let (work_in, work_out) = bounded(WORK_QUEUE);
     let (_commands, orders) = bounded(1);
     let (broken_in, broken) = bounded(1);
+    let (hits_in, hits) = bounded(WORK_QUEUE);
+    let detection = replay.detection.as_ref().map(|backtest| Detection {
+        slot: Arc::new(Slot::of(Arc::clone(&backtest.rules))),
+        novelty: Arc::default(),
+        hits: hits_in,
+        only_findings: backtest.only_findings,
+    });
+    let findings = replay.detection.as_ref().map(|backtest| Findings {
+        hits,
+        config: Arc::new(RwLock::new(detect::Config { log_findings: true, ..backtest.config.clone() })),
+        sinks: Arc::clone(&sinks),
+        metrics: Arc::clone(metrics),
+        is_live: false,
+    });
     let worker = Worker {
         work: work_out,
         frame,
         names,
         sinks: Arc::clone(&sinks),
         metrics: Arc::clone(metrics),
-        detection: None,
+        detection,
     };
     let pipeline = Pipeline {
         source: Capture { reader, broken: broken_in, sinks: Arc::clone(&sinks), has_ended: false },
@@ -125,6 +159,10 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
         thread::spawn(&name, body).map_err(|e| Error::Start { what: "a thread", cause: e.into() })
     };
     let mut threads = Vec::new();
+    // First, so that it is joined last: workers wait for it.
+    if let Some(findings) = findings {
+        threads.push(spawn("se-findings".into(), Box::new(move |beacon| findings.run(beacon)))?);
+    }
     for n in 0..replay.workers.max(1) {
         let worker = worker.clone();
         threads.push(spawn(format!("se-worker-{n}"), Box::new(move |beacon| worker.run(beacon)))?);
@@ -153,6 +191,7 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
     Ok(Replayed {
         records: count(Stage::Read) + count(Stage::Repeated),
         lines: count(Stage::Emitted),
+        findings: metrics.finding_lines.get(),
         took: began.elapsed(),
         broken: broken.try_recv().ok(),
     })

@@ -33,6 +33,11 @@ const PROBLEMS_SHOWN: usize = 20;
 pub struct Slot(RwLock<Option<Arc<Rules>>>);
 
 impl Slot {
+    /// With these rules in force, for good.
+    pub fn of(rules: Arc<Rules>) -> Slot {
+        Slot(RwLock::new(Some(rules)))
+    }
+
     /// The generation in force; none while detection is off.
     pub fn get(&self) -> Option<Arc<Rules>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()

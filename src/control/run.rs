@@ -218,6 +218,7 @@ impl Agent {
                 slot: Arc::clone(&shared.slot),
                 novelty: Arc::clone(&shared.novelty),
                 hits: hits_in,
+                only_findings: false,
             }),
         };
         let spawn = |name: String, body: Box<dyn FnOnce(&crate::util::beacon::Beacon) + Send>| {

@@ -58,6 +58,8 @@ pub struct Detection {
     pub novelty: Arc<Novelty>,
     /// Where hits go.
     pub hits: Sender<Vec<Hit>>,
+    /// Lines of events are not written.
+    pub only_findings: bool,
 }
 
 impl std::fmt::Debug for Worker {
@@ -96,7 +98,11 @@ impl Worker {
             let batch = catch_unwind(AssertUnwindSafe(|| {
                 self.lines(&work, &frame, rules.as_ref().map(|rules| (rules, &mut judge)), &mut hits)
             }));
-            let batch = Arc::new(batch.unwrap_or_else(|_| self.lost(&work)));
+            let mut batch = batch.unwrap_or_else(|_| self.lost(&work));
+            if self.detection.as_ref().is_some_and(|detection| detection.only_findings) {
+                batch = Batch { index: batch.index, ..Batch::default() };
+            }
+            let batch = Arc::new(batch);
             self.sinks.offer(&batch);
             if let Some(detection) = self.detection.as_ref().filter(|_| !hits.is_empty()) {
                 // The receiver outlives the workers.
