@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::procfs::Procfs;
 use crate::sink;
 use crate::sink::config::{FileConfig, StdoutFormat};
+pub use crate::sink::tail::FINDING;
 
 /// Version of the contract between the kernel side and the agent.
 pub const KERNEL_ABI_VERSION: u32 = abi::ABI_VERSION;

@@ -114,7 +114,7 @@ impl Findings {
         for mut line in lines.drain(..) {
             line.push(b'\n');
             self.metrics.finding_lines.inc();
-            self.sinks.record(&line);
+            self.sinks.finding(&line);
         }
     }
 }

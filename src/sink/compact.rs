@@ -5,6 +5,7 @@
 //! 05:15:07.310 exit alice     1234  /usr/bin/curl  22  187ms                        bash‹sshd‹systemd
 //! 05:15:07.311 FAIL alice     1235  /opt/tool  ENOENT                               make‹bash‹sshd‹systemd
 //! 05:15:07.312 exec root→deb… 1236  LD_PRELOAD=/tmp/x.so /usr/bin/su -  setuid      bash‹…  docker:3f2a9c1b7d8e
+//! 05:15:07.312 RULE alice     1236  high: Preloaded library: su -                   bash‹sshd‹systemd
 //! 05:15:07.313 conn alice     1234  /usr/bin/curl  10.0.0.5:40112 → 93.184.216.34:443 tcp  bash‹sshd‹systemd
 //! ```
 //!
@@ -101,6 +102,13 @@ impl Renderer {
             (Style::Bad, tail_says(tail))
         } else if let Some(loss) = &view.sentineledge.loss {
             (Style::Bad, loss_says(loss))
+        } else if view.event.kind == "alert" {
+            let mut row = self.row(view);
+            row.what = (Style::Bad, "RULE");
+            row.command = finding_says(view);
+            row.result = Text::within(None);
+            self.columns(&mut line, &row);
+            return line;
         } else if view.event.kind == "state" || view.process.pid.is_none() {
             (Style::Place, agent_says(view))
         } else {
@@ -369,6 +377,21 @@ fn tail_says(tail: &TailPart) -> String {
         }
         (None, false, missed) => format!("{} events missed", missed.unwrap_or(0)),
     }
+}
+
+/// What a finding says: how bad it is, of which rule and about what, and how often if it stands for several.
+fn finding_says(view: &View<'_>) -> Text {
+    let mut text = Text::within(None);
+    let finding = view.sentineledge.finding.as_ref();
+    if let Some(level) = finding.map(|finding| &*finding.level).filter(|level| !level.is_empty()) {
+        text.push(Style::Bad, level);
+        text.push(Style::Plain, ": ");
+    }
+    text.push(Style::Plain, view.message.as_deref().unwrap_or_default());
+    if let Some(count) = finding.map(|finding| finding.count).filter(|count| *count > 1) {
+        text.push(Style::Warn, &format!("  {count} times"));
+    }
+    text
 }
 
 fn agent_says(view: &View<'_>) -> String {

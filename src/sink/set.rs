@@ -108,6 +108,14 @@ impl Sinks {
         }
     }
 
+    /// Adds the line of a finding (newline included) to every sink.
+    pub fn finding(&self, line: &[u8]) {
+        self.record(line);
+        if let Some(tail) = &self.tail {
+            tail.tell(line);
+        }
+    }
+
     /// Adds a line of the agent's own (newline included) to every sink but `tail`.
     pub fn record(&self, line: &[u8]) {
         for handle in &self.handles {

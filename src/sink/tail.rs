@@ -1,27 +1,30 @@
-//! The live view: a Unix socket on which `sentinel-edge tail` follows the events.
+//! The live view: a Unix socket on which `sentinel-edge tail` follows the events and findings.
 //!
-//! **Protocol.** The client sends one line of JSON, `{}` or `{"classes":["exec","exit"]}`, within 5 seconds and
-//! 4 KiB. From then on it gets the events of these classes, as in the log, one JSON line each. Whatever else the
-//! server has to say is a line with `sentineledge.tail`:
+//! **Protocol.** The client sends one line of JSON, `{}` or `{"classes":["exec","exit","finding"]}`, within 5 seconds
+//! and 4 KiB. From then on it gets the events of these classes, and the findings of rules for `finding`, as in the log, one
+//! JSON line each. Whatever else the server has to say is a line with `sentineledge.tail`:
 //!
 //! | line | meaning |
 //! | --- | --- |
 //! | `{"error":"..."}` | the request was not understood or there are too many clients; the end |
-//! | `{"missed":N}` | the server itself could not keep up; N events of any class are missing here |
-//! | `{"cut":true,"missed":N}` | this client reads too slowly; N of its events are missing; the end |
+//! | `{"missed":N}` | the server itself could not keep up; N lines of any class are missing here |
+//! | `{"cut":true,"missed":N}` | this client reads too slowly; N of its lines are missing; the end |
 //!
 //! **No harm done.** One thread serves all clients with non-blocking sockets. Each has a bounded buffer; who lets
 //! it run full gets what is in there and the line `cut`, within 5 seconds, and is closed. The way to the thread is
 //! bounded too and never waited for. With no client, a batch costs one look at its number.
 //!
 //! **Account.** Events are offered while a client is connected; delivered when the thread has dealt them out, which
-//! says nothing about what each client read; lost when the way to the thread was full.
+//! says nothing about what each client read; lost when the way to the thread was full. Findings are not in it, as they
+//! are no events; those that the way has no room for are told as missed.
 //!
 //! **Access.** The socket has mode 0600 in a directory of mode 0750. It is made under another name and renamed, so
 //! it is never there with other rights, and takes the place of one that a dead agent left.
 
 mod client;
 mod server;
+
+pub use client::FINDING;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -66,6 +69,7 @@ struct Shared {
 struct Way {
     order: Order<Option<Arc<Batch>>>,
     ready: Vec<Arc<Batch>>,
+    findings: Vec<Box<[u8]>>,
     bytes: usize,
     events: u64,
     limit: usize,
@@ -102,6 +106,11 @@ impl Tail {
     /// Hands the batch to the clients, if there are any. Never waits.
     pub fn offer(&self, batch: &Arc<Batch>) {
         self.shared.offer(batch);
+    }
+
+    /// Hands a finding's line to the clients, if there are any. Never waits.
+    pub fn tell(&self, line: &[u8]) {
+        self.shared.tell(line);
     }
 
     /// Takes on other settings; another path is listened on before the old one is given up.
@@ -154,10 +163,30 @@ impl Shared {
         }
     }
 
-    /// What has come since the last call, and how many events are missing from it. The memory of `done` is
-    /// given back.
-    fn collect(&self, done: &mut Vec<Arc<Batch>>) -> u64 {
+    fn tell(&self, line: &[u8]) {
+        if self.clients.load(Relaxed) == 0 {
+            return;
+        }
         let mut way = self.way();
+        if way.bytes + line.len() <= way.limit {
+            way.bytes += line.len();
+            way.findings.push(line.into());
+        } else {
+            way.missed += 1;
+        }
+        let ring = !std::mem::replace(&mut way.rung, true);
+        drop(way);
+        if ring {
+            self.ring();
+        }
+    }
+
+    /// What has come since the last call, and how many lines are missing from it. The memory of `done` is given back.
+    fn collect(&self, done: &mut Vec<Arc<Batch>>, findings: &mut Vec<Box<[u8]>>) -> u64 {
+        let mut way = self.way();
+        findings.append(&mut way.findings);
+        let told: usize = findings.iter().map(|line| line.len()).sum();
+        way.bytes = way.bytes.saturating_sub(told);
         for batch in done.drain(..) {
             way.bytes = way.bytes.saturating_sub(cost(&batch));
             way.events = way.events.saturating_sub(batch.lines.len() as u64);

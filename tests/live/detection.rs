@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::agent::{Agent, Options, lines, tiny_program};
+use crate::agent::{Agent, Options, command, lines, tiny_program};
 use crate::ecs;
 
 /// A rule that matches one argument.
@@ -46,6 +46,31 @@ fn findings(agent: &Agent) -> Vec<Value> {
 fn rules(agent: &Agent) -> Value {
     let body: Value = serde_json::from_str(&agent.get("/health").1).unwrap();
     body["rules"].clone()
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn who_follows_the_agent_sees_findings_too() {
+    let mut agent = start(&[("a.yml", rule("id-a", "Marked run", "se-mark-a"))], "");
+    let follow = |arguments: &[&str]| {
+        let mut tail = command(&["tail"], &agent.directory);
+        tail.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let clients =
+        [&["--class", "finding"] as &[&str], &["--class", "finding", "--json"], &["--class", "exec"]];
+    let clients = clients.map(follow);
+    agent.until("the clients are served", || agent.metrics().at("sentinel_tail_clients") == 3.0);
+    execute(&agent, "se-mark-a-first");
+    agent.wait_for("the finding", |line| line["event"]["kind"] == "alert");
+    // What is on the way is given before the agent ends, and ends the clients.
+    assert!(agent.stop().success());
+    let [people, json, execs] =
+        clients.map(|client| String::from_utf8(client.wait_with_output().unwrap().stdout).unwrap());
+    assert!(people.contains(" RULE ") && people.contains("high: Marked run: "), "{people}");
+    assert_eq!(people.lines().count(), 1, "{people}");
+    let finding: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(finding["rule"]["name"], "Marked run");
+    assert!(execs.contains("se-mark-a-first") && !execs.contains(" RULE "), "{execs}");
 }
 
 #[test]

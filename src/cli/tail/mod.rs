@@ -28,7 +28,7 @@ const LINE_MAX_BYTES: u64 = 4 << 20;
 /// Arguments of `tail`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Arguments {
-    /// Only events of these classes
+    /// Only events of these classes, or the findings of rules: `finding`
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = classes())]
     pub class: Vec<String>,
     /// Only events of these processes
@@ -49,7 +49,8 @@ pub struct Arguments {
 }
 
 fn classes() -> PossibleValuesParser {
-    PossibleValuesParser::new(Kind::ALL.iter().filter(|kind| !kind.is_internal()).map(|kind| kind.name()))
+    let kinds = Kind::ALL.iter().filter(|kind| !kind.is_internal()).map(|kind| kind.name());
+    PossibleValuesParser::new(std::iter::once(agent::FINDING).chain(kinds))
 }
 
 /// How following ended.

@@ -57,6 +57,26 @@ fn every_class_has_its_line() {
 }
 
 #[test]
+fn a_finding_says_how_bad_it_is_and_how_often() {
+    let mut finding = event("exec");
+    finding["event"]["kind"] = json!("alert");
+    finding["message"] = json!("Odd\nname: curl -o 'a b'");
+    finding["sentineledge"]["finding"] = json!({"level": "high", "count": 1});
+    assert_eq!(
+        shown(&finding, None),
+        "04:15:07.123 RULE alice           1234  high: Odd\\nname: curl -o 'a b'  bash‹sshd‹systemd"
+    );
+    finding["sentineledge"]["finding"]["count"] = json!(12);
+    assert!(shown(&finding, None).contains("'a b'  12 times  bash"), "{}", shown(&finding, None));
+    // A correlation of many processes is about none of them.
+    let told = json!({
+        "@timestamp": "2026-11-22T04:15:07Z", "message": "Many", "event": {"kind": "alert"},
+        "sentineledge": {"finding": {"level": "low", "count": 3}},
+    });
+    assert!(shown(&told, None).contains("low: Many  3 times"), "{}", shown(&told, None));
+}
+
+#[test]
 fn what_matters_to_an_analyst_stands_out() {
     let mut exec = event("exec");
     exec["process"]["executable"] = json!("/memfd:x");

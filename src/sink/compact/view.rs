@@ -195,6 +195,8 @@ pub(super) struct Own<'a> {
     #[serde(borrow)]
     pub(super) target: Option<ProcessPart<'a>>,
     pub(super) merged: Option<MergedPart>,
+    #[serde(borrow)]
+    pub(super) finding: Option<FindingPart<'a>>,
     #[serde(default)]
     pub(super) via_io_uring: bool,
     #[serde(default)]
@@ -210,6 +212,14 @@ pub(super) struct OwnFilePart<'a> {
     pub(super) operation: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) source_path: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FindingPart<'a> {
+    #[serde(borrow, default)]
+    pub(super) level: Text<'a>,
+    #[serde(default)]
+    pub(super) count: u64,
 }
 
 #[derive(Debug, Deserialize)]

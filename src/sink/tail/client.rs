@@ -24,6 +24,24 @@ struct Request {
     classes: Vec<String>,
 }
 
+/// The word for findings, beside the names of classes.
+pub const FINDING: &str = "finding";
+
+/// What a client asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    /// Events, by [`Kind::index`].
+    kinds: [bool; Kind::COUNT],
+    findings: bool,
+}
+
+impl Wanted {
+    /// An event of this class, or a finding where there is none.
+    fn has(&self, kind: Option<Kind>) -> bool {
+        kind.map_or(self.findings, |kind| self.kinds[kind.index()])
+    }
+}
+
 #[derive(Debug)]
 enum Phase {
     /// Its request is not complete.
@@ -31,13 +49,13 @@ enum Phase {
         received: Vec<u8>,
         until: Instant,
     },
-    /// It gets events of these classes.
+    /// It gets these.
     Following {
-        wanted: [bool; Kind::COUNT],
+        wanted: Wanted,
     },
     /// It was too slow: gets what is buffered and then the number of what it missed.
     Cut {
-        wanted: [bool; Kind::COUNT],
+        wanted: Wanted,
         missed: u64,
         until: Instant,
     },
@@ -155,10 +173,11 @@ impl Client {
         self.out.push(b'\n');
     }
 
-    /// Gives it the line if it asked for its class. True if that was too much for its buffer, so that it is cut.
-    pub(super) fn give(&mut self, kind: Kind, line: &[u8], limit: usize) -> bool {
+    /// Gives it the line if it asked for its class, or for findings where there is none. True if that was too much for its
+    /// buffer, so that it is cut.
+    pub(super) fn give(&mut self, kind: Option<Kind>, line: &[u8], limit: usize) -> bool {
         match &mut self.phase {
-            Phase::Following { wanted } if wanted[kind.index()] => {
+            Phase::Following { wanted } if wanted.has(kind) => {
                 let waiting = self.out.len() - self.sent;
                 if waiting > 0 && waiting + line.len() > limit {
                     let until = Instant::now() + LEAVE_WITHIN;
@@ -167,7 +186,7 @@ impl Client {
                 }
                 self.out.extend_from_slice(line);
             }
-            Phase::Cut { wanted, missed, .. } if wanted[kind.index()] => *missed += 1,
+            Phase::Cut { wanted, missed, .. } if wanted.has(kind) => *missed += 1,
             _ => {}
         }
         false
@@ -215,16 +234,18 @@ impl Client {
     }
 }
 
-/// The classes of a request, by [`Kind::index`].
-fn wanted(request: &[u8]) -> Result<[bool; Kind::COUNT], String> {
+/// What a request asks for.
+fn wanted(request: &[u8]) -> Result<Wanted, String> {
     let request: Request = serde_json::from_slice(request).map_err(|error| error.to_string())?;
-    let mut wanted = [request.classes.is_empty(); Kind::COUNT];
+    let is_all = request.classes.is_empty();
+    let mut wanted = Wanted { kinds: [is_all; Kind::COUNT], findings: is_all };
     for class in &request.classes {
         match Kind::from_name(class) {
-            Some(kind) if !kind.is_internal() => wanted[kind.index()] = true,
+            Some(kind) if !kind.is_internal() => wanted.kinds[kind.index()] = true,
+            _ if class == FINDING => wanted.findings = true,
             _ => {
                 let known: Vec<_> = Kind::ALL.iter().filter(|k| !k.is_internal()).map(|k| k.name()).collect();
-                return Err(format!("no class {class:?}; there are {}", known.join(", ")));
+                return Err(format!("no class {class:?}; there are {FINDING}, {}", known.join(", ")));
             }
         }
     }
@@ -237,10 +258,12 @@ mod tests {
 
     #[test]
     fn a_request_names_known_classes_or_none() {
-        assert_eq!(wanted(b"{}"), Ok([true; Kind::COUNT]));
+        assert_eq!(wanted(b"{}"), Ok(Wanted { kinds: [true; Kind::COUNT], findings: true }));
         let some = wanted(br#"{"classes":["exec","exit"]}"#).unwrap();
-        let named: Vec<_> = Kind::ALL.iter().filter(|k| some[k.index()]).collect();
-        assert_eq!(named, [&Kind::Exec, &Kind::Exit]);
+        let named: Vec<_> = Kind::ALL.iter().filter(|k| some.has(Some(**k))).collect();
+        assert_eq!((named, some.findings), (vec![&Kind::Exec, &Kind::Exit], false));
+        let findings = wanted(br#"{"classes":["finding"]}"#).unwrap();
+        assert_eq!(findings, Wanted { kinds: [false; Kind::COUNT], findings: true });
         assert!(wanted(br#"{"classes":["exce"]}"#).unwrap_err().contains("exec, exec_failed, fork, exit"));
         assert!(wanted(br#"{"classes":["snapshot"]}"#).is_err(), "an internal class never comes");
         assert!(wanted(br#"{"class":["exec"]}"#).is_err());

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Shared;
 use super::client::Client;
+use crate::event::Kind;
 use crate::metrics::{Outcome, SinkName};
 use crate::sink::batch::Batch;
 use crate::sink::config::TailConfig;
@@ -92,7 +93,7 @@ impl Server {
     }
 
     pub(super) fn run(mut self, beacon: &Beacon) {
-        let mut batches = Vec::new();
+        let (mut batches, mut findings) = (Vec::new(), Vec::new());
         loop {
             beacon.beat();
             let stop = self.shared.stop.load(Relaxed);
@@ -100,9 +101,12 @@ impl Server {
                 self.wait();
             }
             self.move_on();
-            let missed = self.shared.collect(&mut batches);
+            let missed = self.shared.collect(&mut batches, &mut findings);
             for batch in &batches {
                 self.deal(batch);
+            }
+            for line in findings.drain(..) {
+                self.give(None, &line);
             }
             if missed > 0 {
                 self.clients.iter_mut().for_each(|client| client.tell_missed(missed));
@@ -112,7 +116,7 @@ impl Server {
             self.publish();
             if stop {
                 // A look at what the last deal released.
-                self.shared.collect(&mut batches);
+                self.shared.collect(&mut batches, &mut findings);
                 return;
             }
         }
@@ -182,14 +186,17 @@ impl Server {
         }
     }
 
-    fn deal(&mut self, batch: &Batch) {
-        let limit = self.config.client_buffer_bytes;
-        for (line, bytes) in batch.iter() {
-            for client in &mut self.clients {
-                if client.give(line.kind, bytes, limit) {
-                    self.shared.metrics.tail_cut.inc();
-                }
+    fn give(&mut self, kind: Option<Kind>, line: &[u8]) {
+        for client in &mut self.clients {
+            if client.give(kind, line, self.config.client_buffer_bytes) {
+                self.shared.metrics.tail_cut.inc();
             }
+        }
+    }
+
+    fn deal(&mut self, batch: &Batch) {
+        for (line, bytes) in batch.iter() {
+            self.give(Some(line.kind), bytes);
         }
         // A batch at once may be more than a buffer takes though the client reads fast enough.
         self.clients.iter_mut().for_each(Client::serve);
