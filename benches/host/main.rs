@@ -19,6 +19,7 @@ mod measure;
 mod names;
 mod peers;
 mod report;
+mod rules;
 mod settings;
 mod stats;
 mod tally;
@@ -46,12 +47,13 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// What can be measured, in the order of measuring. auditd, in the parts of the peers, leaves traces in the kernel, so
 /// what is ours comes before. "quiet" is getppid, build, unwatched and tcp with no sensor on every system call.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "idle",
     "start",
     "storm",
     "replay",
     "latency",
+    "rules",
     "opens",
     "distinct",
     "getppid",
@@ -133,6 +135,9 @@ impl Bench {
         }
         if self.wants("replay") {
             report.replay = Some(measure::replay(directory, programs, count * 2, pairs)?);
+        }
+        if self.wants("rules") {
+            report.rules = Some(rules::measure(directory, pairs)?);
         }
         if self.wants("latency") {
             let length = Duration::from_secs(5);

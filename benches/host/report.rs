@@ -7,6 +7,7 @@ use crate::beside::Beside;
 use crate::guest::Cost;
 use crate::load_report;
 use crate::measure::{Idle, Latency, Replay, Start};
+use crate::rules::Rules;
 use crate::stats::Samples;
 use crate::versus::{Versus, Watcher};
 
@@ -25,6 +26,8 @@ pub struct Report {
     pub replay: Option<Replay>,
     /// Kernel to file.
     pub latency: Option<Latency>,
+    /// Rules.
+    pub rules: Option<Rules>,
     /// The storm, by watcher.
     pub storms: Vec<Versus>,
     /// Other loads, by watcher.
@@ -111,6 +114,7 @@ impl Report {
                 2,
             ));
         }
+        goals.extend(self.rules.iter().flat_map(Rules::goals));
         goals.extend(load_report::goals(&self.loads));
         goals
     }
@@ -135,6 +139,7 @@ impl Report {
         self.storms(&mut out);
         load_report::sections(&self.loads, &mut out);
         load_report::rungs(&self.costs, &mut out);
+        self.rules.iter().for_each(|rules| rules.section(&mut out));
         self.details(&mut out);
         if self.directory.is_empty() { out } else { out.replace(&self.directory, "/DIRECTORY") }
     }
