@@ -3,6 +3,8 @@
 //! Texts that are asked of one field are asked at once (see [`among`](super::among)), and of tests joined the cheap come
 //! before the dear. No test has an effect but its verdict, so that the rule's is the same.
 
+use std::sync::Arc;
+
 use super::among::Among;
 use super::fields::Field;
 use super::pattern::Matcher;
@@ -37,7 +39,7 @@ pub fn arrange(expr: &Expr) -> Expr {
             let mut members: Vec<Expr> = alone.collect();
             members.extend(lists.into_iter().map(|(field, list)| {
                 let among = Among::new(list.into_iter().cloned().collect());
-                Expr::Test(Box::new(Test { field, check: Check::Among(Box::new(among)) }))
+                Expr::Test(Arc::new(Test { field, check: Check::Among(Box::new(among)) }))
             }));
             members.sort_by_key(cost);
             match members.len() {

@@ -7,6 +7,7 @@
 //! that silently never matches is worse than one that is refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::encode;
 use super::fields::{Field, Names};
@@ -265,7 +266,7 @@ fn one(
     lists: &Placeholders,
 ) -> Result<Expr, Fault> {
     let fail = |what: String| (node.line, what);
-    let test = |check: Check| Expr::Test(Box::new(Test { field, check }));
+    let test = |check: Check| Expr::Test(Arc::new(Test { field, check }));
     let text = match &node.value {
         Value::Null if field.is_some() && m.compare == Compare::Text(Place::Whole) => {
             return Ok(test(Check::Null));
@@ -298,7 +299,7 @@ fn compare(
     value: &str,
     tests: &mut Vec<Expr>,
 ) -> Result<(), String> {
-    let mut add = |check: Check| tests.push(Expr::Test(Box::new(Test { field, check })));
+    let mut add = |check: Check| tests.push(Expr::Test(Arc::new(Test { field, check })));
     let number = |value: &str| value.trim().parse::<f64>().map_err(|_| format!("'{value}' is no number"));
     if let Some(part) = m.part {
         let order = if let Compare::Number(order) = m.compare { Some(order) } else { None };

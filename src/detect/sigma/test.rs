@@ -5,6 +5,7 @@
 //! them does, and so its negation holds if none does.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::among::Among;
 use super::fields::Field;
@@ -16,8 +17,8 @@ use super::time::{self, Part};
 /// Tests joined.
 #[derive(Debug, Clone)]
 pub enum Expr {
-    /// A test.
-    Test(Box<Test>),
+    /// A test, shared with what is arranged of it.
+    Test(Arc<Test>),
     /// All of these; true if there are none.
     And(Box<[Expr]>),
     /// One of these; false if there are none.
