@@ -93,6 +93,22 @@ enum se_uring_nr {
 };
 
 /*
+ * The call in which the current task may work for its io_uring; that of a worker, or of the thread that polls the queue, is
+ * io_uring_enter(). False if it has no ring, or is in a 32-bit call, whose numbers are others, but for that one.
+ */
+static __always_inline bool se_ring_call(struct task_struct *task, long *nr)
+{
+	bool compat = false;
+
+	*nr = SE_NR_IO_URING_ENTER;
+	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER)
+		return true;
+	if (!BPF_CORE_READ((struct task_struct___uring *)task, io_uring))
+		return false;
+	return se_saved_call(task, nr, &compat) && (!compat || *nr == SE_NR_IO_URING_ENTER);
+}
+
+/*
  * Whether what the current task does to a file it does for an io_uring. Workers and the thread that polls the queue do
  * nothing else, though the last of them to end also closes what the program left open; a thread of the program does so
  * within io_uring_enter(). What it does on its way out of other calls cannot be told from these, and there are few such
@@ -100,14 +116,9 @@ enum se_uring_nr {
  */
 static __always_inline bool se_is_submitting(struct task_struct *task)
 {
-	bool compat = false;
 	long nr = -1;
 
-	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER)
-		return true;
-	if (!BPF_CORE_READ((struct task_struct___uring *)task, io_uring))
-		return false;
-	return se_saved_call(task, &nr, &compat) && nr == SE_NR_IO_URING_ENTER;
+	return se_ring_call(task, &nr) && nr == SE_NR_IO_URING_ENTER;
 }
 
 /*
@@ -117,18 +128,9 @@ static __always_inline bool se_is_submitting(struct task_struct *task)
  */
 static __always_inline bool se_in_io_uring(struct task_struct *task)
 {
-	bool compat = false;
 	long nr = -1;
 
-	if (BPF_CORE_READ(task, flags) & SE_PF_IO_WORKER)
-		return true;
-	if (!BPF_CORE_READ((struct task_struct___uring *)task, io_uring))
-		return false;
-	if (!se_saved_call(task, &nr, &compat))
-		return false;
-	if (nr == SE_NR_IO_URING_ENTER)
-		return true;
-	if (compat)
+	if (!se_ring_call(task, &nr))
 		return false;
 	return !((nr >= SE_NR_SOCKET && nr <= SE_NR_LISTEN) || nr == SE_NR_ACCEPT4 ||
 		 nr == SE_NR_SENDMMSG || nr == SE_NR_WRITE || nr == SE_NR_WRITEV);
