@@ -57,7 +57,7 @@ pub struct Rules {
     pub ratio: Samples,
     /// With so many variations of the rules.
     pub many: Samples,
-    /// Of a thousand rules, and of a million indicators.
+    /// Of a thousand rules.
     pub rules_mb: f64,
     /// Of a million indicators.
     pub indicators_mb: f64,
@@ -66,22 +66,21 @@ pub struct Rules {
 /// Measures.
 pub fn measure(directory: &Path, rounds: usize) -> Result<Rules> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sigma");
-    let mut public = load::read(&data.join("process_creation")).sources;
-    public.retain(|source| !source.text.is_empty());
-    let all: Vec<Source> = public.iter().cloned().chain(pack::sources()).collect();
+    let public = load::read(&data.join("process_creation")).sources;
+    let sources: Vec<Source> = public.iter().cloned().chain(pack::sources()).collect();
     let text = fs::read_to_string(data.join("events.jsonl"))?;
     let events: std::result::Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
     let events = events?;
 
     let before_mb = host::resident_mb(std::process::id());
-    let thousand = Set::new(&varied(&all, RULES), &Placeholders::new());
+    let thousand = Set::new(&varied(&sources, RULES), &Placeholders::new());
     let rules_mb = host::resident_mb(std::process::id()) - before_mb;
     drop(thousand);
     let indicators_mb = indicators(directory)?;
 
-    let (public, all) = (Ours::new(&public, &events), Ours::new(&all, &events));
-    let many = Ours::new(&varied(&sources(), MANY), &events);
-    let (engine, other_rules) = other();
+    let (public, all) = (Ours::new(&public, &events), Ours::new(&sources, &events));
+    let many = Ours::new(&varied(&sources, MANY), &events);
+    let (engine, other_rules) = other(&sources);
     let mut samples: [Vec<f64>; 6] = Default::default();
     for _ in 0..rounds {
         let judged = all.judged();
@@ -106,12 +105,6 @@ pub fn measure(directory: &Path, rounds: usize) -> Result<Rules> {
         rules_mb,
         indicators_mb,
     })
-}
-
-/// Public and built-in sources.
-fn sources() -> Vec<Source> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sigma/process_creation");
-    load::read(&data).sources.into_iter().chain(pack::sources()).collect()
 }
 
 /// Calls a second, from a pass over so many.
@@ -166,10 +159,10 @@ impl Ours {
 }
 
 /// The other implementation with the same rules, and how many of them it took.
-fn other() -> (Engine, usize) {
+fn other(sources: &[Source]) -> (Engine, usize) {
     let (mut engine, mut taken) = (Engine::new(), 0);
     let is_process = |source: &&Source| source.text.contains("category: process_creation");
-    for source in sources().iter().filter(is_process) {
+    for source in sources.iter().filter(is_process) {
         let Ok(parsed) = rsigma_parser::parse_sigma_yaml(&source.text) else { continue };
         taken += parsed.rules.iter().filter(|rule| engine.add_rule(rule).is_ok()).count();
     }

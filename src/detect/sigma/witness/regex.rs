@@ -1,5 +1,7 @@
 //! What every match of a regular expression must contain.
 
+use std::collections::BTreeSet;
+
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::Costed;
@@ -25,7 +27,10 @@ pub fn first_byte(text: &str) -> Option<u8> {
     if !matches!(start.kind(), HirKind::Look(Look::Start)) {
         return None;
     }
-    same_letters(first)?.first().copied()
+    match exact(first).as_slice() {
+        [text] => text.first().copied(),
+        _ => None,
+    }
 }
 
 fn required(hir: &Hir, field: Option<Field>) -> Option<Costed> {
@@ -77,47 +82,24 @@ fn exact(hir: &Hir) -> Vec<Vec<u8>> {
             }
             multiplied(&runs, &pieces)
         }),
-        HirKind::Class(Class::Unicode(class)) => {
-            let characters: Vec<char> = class
-                .ranges()
-                .iter()
-                .take(RUNS_MAX)
-                .flat_map(|r| (r.start()..=r.end()).take(RUNS_MAX))
-                .collect();
-            let few = characters.len() < RUNS_MAX && characters.iter().all(char::is_ascii);
-            let mut bytes: Vec<Vec<u8>> = characters
-                .iter()
-                .filter(|_| few)
-                .filter_map(|c| u8::try_from(c.to_ascii_lowercase()).ok())
-                .map(|b| vec![b])
-                .collect();
-            bytes.dedup();
-            bytes
-        }
-        _ => same_letters(hir).into_iter().collect(),
+        HirKind::Literal(literal) => vec![literal.0.to_ascii_lowercase()],
+        HirKind::Class(class) => few_bytes(class).into_iter().map(|byte| vec![byte]).collect(),
+        _ => Vec::new(),
     }
 }
 
-/// The bytes, in lower case, if it stands for these letters alone in either case.
-fn same_letters(hir: &Hir) -> Option<Vec<u8>> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(literal.0.to_ascii_lowercase()),
-        HirKind::Class(Class::Bytes(class)) => {
-            let bytes: Vec<u8> = class.ranges().iter().flat_map(|r| r.start()..=r.end()).collect();
-            letter(&bytes.iter().map(|b| char::from(*b)).collect::<Vec<_>>())
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            let ranges = class.ranges();
-            // Ranges of many characters are no letter in two cases.
-            let small = ranges.iter().all(|r| u32::from(r.end()) - u32::from(r.start()) < 4);
-            letter(&ranges.iter().filter(|_| small).flat_map(|r| r.start()..=r.end()).collect::<Vec<_>>())
-        }
-        _ => None,
+/// The characters of a class, in lower case, if they are few and all of ASCII; else none.
+fn few_bytes(class: &Class) -> BTreeSet<u8> {
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+        Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+    };
+    let count: u32 = ranges.iter().map(|(start, end)| end - start + 1).sum();
+    if usize::try_from(count).is_ok_and(|count| count >= RUNS_MAX)
+        || ranges.iter().any(|(_, end)| *end > 0x7f)
+    {
+        return BTreeSet::new();
     }
-}
-
-fn letter(characters: &[char]) -> Option<Vec<u8>> {
-    let first = characters.first()?.to_ascii_lowercase();
-    let same = characters.iter().all(|c| c.is_ascii() && c.to_ascii_lowercase() == first);
-    same.then(|| u8::try_from(first).ok().map(|b| vec![b])).flatten()
+    let bytes = ranges.into_iter().flat_map(|(start, end)| start..=end).filter_map(|c| u8::try_from(c).ok());
+    bytes.map(|byte| byte.to_ascii_lowercase()).collect()
 }
