@@ -202,7 +202,7 @@ fn vary(text: &str, number: usize) -> String {
         let varies = number > 0 && is_detection && is_value && !is_regex;
         // Writing to a String cannot fail.
         let _ = match line.strip_prefix("id: ") {
-            Some(id) => writeln!(out, "id: {}-{number}", id.trim()),
+            Some(id) => writeln!(out, "id: {}-{number}", id.trim().trim_matches(['"', '\''])),
             None if varies => writeln!(out, "{line}{number}"),
             None => writeln!(out, "{line}"),
         };

@@ -137,7 +137,7 @@ fn judge(
     scratch: &mut Scratch,
 ) -> Result<(), String> {
     event.with_row(&set.names, |row| {
-        scratch.begin(set.rules().len(), 0);
+        scratch.forget();
         let failed = event.has_failed();
         let alone = rule.expr.holds(row, scratch) && (!failed || rule.sees_failures);
         let mut among_all = false;

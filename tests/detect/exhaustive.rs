@@ -11,7 +11,7 @@ pub fn hits(set: &Set, category: Category, row: &Row<'_>, scratch: &mut Scratch)
     let mut found = Vec::new();
     set.judge(category, row, false, scratch, |number| found.push(number as usize));
     found.sort_unstable();
-    scratch.begin(set.rules().len(), 0);
+    scratch.forget();
     let of_category = set.rules().iter().enumerate().filter(|(_, rule)| rule.category == category);
     let expected: Vec<usize> =
         of_category.filter(|(_, rule)| rule.expr.holds(row, scratch)).map(|(at, _)| at).collect();

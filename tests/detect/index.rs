@@ -89,3 +89,73 @@ proptest! {
         }
     }
 }
+
+/// Parts of regular expressions as rules write them around words.
+fn regex_part() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "nc",
+        "tar",
+        "(nc|tar|ncat)",
+        "(?:ab|tar)",
+        "x?",
+        "x+",
+        "[0-9]",
+        "[a-c]",
+        r"\d*",
+        r"\b",
+        r"\B",
+        r"\s",
+        r"\s*",
+        r"\s+",
+        r"(^|[;|&/]\s*)",
+        r"(\s|$)",
+        "^",
+        "$",
+        ".*",
+        "[^x]",
+        r"(\.sh)?",
+        "(_sh|x)?",
+        r"\W",
+        r"\w",
+        "-",
+        " -e ",
+        "/",
+        "é",
+        ";",
+    ])
+}
+
+/// Pieces that they may match.
+fn line_part() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "nc", "NC", "tar", "ncat", "ab", "x", "0", "_sh", ".sh", " ", " ", "\n", ";", "|", "/", "-", "-e",
+        "é", "z",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+    #[test]
+    fn candidates_hold_every_match_of_regular_expressions(
+        rules in prop::collection::vec((prop::collection::vec(regex_part(), 1..6), any::<bool>()), 1..12),
+        lines in prop::collection::vec(prop::collection::vec(line_part(), 0..40), 1..30),
+    ) {
+        let rule = |(at, (parts, ignores_case)): (usize, &(Vec<&str>, bool))| {
+            let key = if *ignores_case { "CommandLine|re|i" } else { "CommandLine|re" };
+            // What reads as no regular expression is left out.
+            let regex = parts.concat();
+            regex::Regex::new(&regex).ok()?;
+            let detection = json!({ "condition": "a", "a": { key: regex } });
+            Some(json!({ "title": format!("t{at}"), "logsource": { "category": "process_creation" }, "detection": detection }).to_string())
+        };
+        let texts: Vec<String> = rules.iter().enumerate().filter_map(rule).collect();
+        prop_assume!(!texts.is_empty());
+        let set = set(&texts.join("\n---\n"));
+        prop_assert_eq!(set.rules().len(), texts.len(), "{:?}", set.problems);
+        let mut scratch = Scratch::default();
+        for line in lines {
+            let event = Flat::of_json(&json!({ "CommandLine": line.concat() }));
+            event.with_row(&set.names, |row| exhaustive::hits(&set, Category::ProcessCreation, row, &mut scratch));
+        }
+    }
+}

@@ -146,6 +146,7 @@ fn costs(set: &Set, category: Category, events: &[Values<'_>]) -> Vec<Cost> {
         set.judge(category, &row, false, &mut scratch, |_| {});
         for number in scratch.candidates.clone() {
             let took = (0..PASSES).map(|_| {
+                scratch.forget();
                 let begun = Instant::now();
                 black_box(set.holds(number, &row, &mut scratch));
                 begun.elapsed()

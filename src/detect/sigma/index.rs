@@ -11,7 +11,7 @@ use super::fields::Field;
 use super::row::{Fields, Row};
 use super::scanner::Scanner;
 use super::scratch::Scratch;
-use super::witness::{Clause, Group, Kind};
+use super::witness::{Clause, GROUPS_MAX, Group, Kind};
 
 /// Groups by a text.
 pub(super) type ByText<'a> = BTreeMap<&'a [u8], Vec<Number>>;
@@ -19,11 +19,12 @@ pub(super) type ByText<'a> = BTreeMap<&'a [u8], Vec<Number>>;
 /// The number of a group of witnesses. Clauses that ask for the same witnesses share a group.
 pub(super) type Number = u32;
 
-/// A clause whose first group was seen: its rule, and the groups that must be seen beside it.
-#[derive(Debug)]
+/// A clause whose first group was seen: its rule, and the groups that must be seen beside it; where there are fewer, the
+/// first one again.
+#[derive(Debug, Clone, Copy)]
 struct Rest {
     rule: u32,
-    groups: Box<[Number]>,
+    others: [Number; GROUPS_MAX - 1],
 }
 
 /// Rules of a category by their witnesses.
@@ -35,10 +36,24 @@ pub struct Index {
     /// What may be in any field, and for the fields that are not scanned for it yet.
     anywhere: Option<Scanner>,
     is_scanned: Fields,
-    /// For each group the clauses that begin with it.
-    groups: Box<[Vec<Rest>]>,
+    /// For each group where the clauses that begin with it are in `rests`.
+    groups: Box<[(u32, u32)]>,
+    rests: Box<[Rest]>,
     /// Rules without a witness.
     open: Vec<u32>,
+}
+
+/// What is looked for within the values of a field.
+#[derive(Default)]
+struct Scanned<'a> {
+    literals: ByText<'a>,
+    words: ByText<'a>,
+}
+
+fn add<'a>(texts: &mut ByText<'a>, others: &ByText<'a>) {
+    for (text, seen) in others {
+        texts.entry(text).or_default().extend_from_slice(seen);
+    }
 }
 
 /// Groups by the first or last byte of a value.
@@ -50,7 +65,7 @@ impl Index {
         let mut index = Index::default();
         let mut hashed: BTreeMap<(Field, Kind), ByText<'_>> = BTreeMap::new();
         let mut ends: BTreeMap<(Field, Kind), Box<Ends>> = BTreeMap::new();
-        let mut scanned: BTreeMap<Option<Field>, ByText<'_>> = BTreeMap::new();
+        let mut scanned: BTreeMap<Option<Field>, Scanned<'_>> = BTreeMap::new();
         let mut numbers: BTreeMap<&Group, Number> = BTreeMap::new();
         let mut groups: Vec<Vec<Rest>> = Vec::new();
         for (rule, clauses) in rules {
@@ -70,7 +85,9 @@ impl Index {
                 if let Some((first, rest)) = numbered.split_first()
                     && let Some(of) = groups.get_mut(*first as usize)
                 {
-                    of.push(Rest { rule: *rule, groups: rest.into() });
+                    let mut others = [*first; GROUPS_MAX - 1];
+                    others.iter_mut().zip(rest).for_each(|(to, group)| *to = *group);
+                    of.push(Rest { rule: *rule, others });
                 }
             }
         }
@@ -90,26 +107,38 @@ impl Index {
                             of.push(number);
                         }
                     }
-                    (field, _) => scanned.entry(field).or_default().entry(bytes).or_default().push(number),
+                    (field, kind) => {
+                        let of = scanned.entry(field).or_default();
+                        let of = if kind == Kind::Word { &mut of.words } else { &mut of.literals };
+                        of.entry(bytes).or_default().push(number);
+                    }
                 }
             }
         }
-        index.groups = groups.into();
+        let mut rests = Vec::new();
+        let ranges = groups.into_iter().map(|of| {
+            let from = position(rests.len());
+            rests.extend(of);
+            (from, position(rests.len()))
+        });
+        index.groups = ranges.collect();
+        index.rests = rests.into();
         index.ends = ends.into_iter().map(|((field, kind), of)| (field, kind, of)).collect();
         index.hashed =
             hashed.into_iter().map(|((field, kind), texts)| (field, kind, Hashed::new(&texts))).collect();
         // Fields that are scanned anyway are scanned for it at once.
         let anywhere = scanned.remove(&None).unwrap_or_default();
-        for (field, mut texts) in scanned {
-            for (text, seen) in &anywhere {
-                texts.entry(text).or_default().extend_from_slice(seen);
-            }
+        for (field, mut of) in scanned {
+            add(&mut of.literals, &anywhere.literals);
+            add(&mut of.words, &anywhere.words);
             if let Some(field) = field {
                 index.is_scanned.add(field);
-                index.scanned.push((field, Scanner::new(&texts)));
+                index.scanned.push((field, Scanner::new(&of.literals, &of.words)));
             }
         }
-        index.anywhere = (!anywhere.is_empty()).then(|| Scanner::new(&anywhere));
+        if !anywhere.literals.is_empty() || !anywhere.words.is_empty() {
+            index.anywhere = Some(Scanner::new(&anywhere.literals, &anywhere.words));
+        }
         index
     }
 
@@ -150,8 +179,9 @@ impl Index {
         // Once all is known that was seen, each group counts once.
         found.retain(|group| scratch.see(*group));
         for group in &found {
-            for rest in self.groups.get(*group as usize).into_iter().flatten() {
-                if rest.groups.iter().all(|group| scratch.was_seen(*group)) {
+            let range = self.groups.get(*group as usize).copied().unwrap_or_default();
+            for rest in self.rests.get(range.0 as usize..range.1 as usize).unwrap_or_default() {
+                if rest.others.iter().all(|group| scratch.was_seen(*group)) {
                     scratch.add(rest.rule);
                 }
             }

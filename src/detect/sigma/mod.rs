@@ -18,6 +18,7 @@ pub mod correlation;
 pub mod encode;
 pub mod fields;
 pub mod index;
+pub mod intern;
 pub mod logsource;
 pub mod pattern;
 pub mod row;

@@ -4,6 +4,9 @@ use super::fields::{Field, KNOWN};
 use super::index::Number;
 use super::row::Row;
 
+/// Bytes that are folded together.
+const BLOCK: usize = 16;
+
 /// Folded values of the event at hand, made when they are first asked for, and the rules that may match it.
 #[derive(Debug)]
 pub struct Scratch {
@@ -22,6 +25,8 @@ pub struct Scratch {
     rules: Vec<u64>,
     /// For each group of witnesses the last event that it was seen in.
     groups: Vec<u64>,
+    /// For each part that is asked once the last event that it was asked of, and in the lowest bit its verdict.
+    parts: Vec<u64>,
 }
 
 impl Default for Scratch {
@@ -36,22 +41,32 @@ impl Default for Scratch {
             lowered: Vec::new(),
             rules: Vec::new(),
             groups: Vec::new(),
+            parts: Vec::new(),
         }
     }
 }
 
 impl Scratch {
-    /// Forgets the last event. So many rules may become candidates, and ask for so many groups.
-    pub fn begin(&mut self, rules: usize, groups: usize) {
+    /// Forgets what is known of the last event.
+    pub fn forget(&mut self) {
         self.event += 1;
         self.bytes.clear();
         self.ranges.clear();
+    }
+
+    /// Forgets the last event. So many rules may become candidates, ask for so many groups, and have so many parts that
+    /// are asked once.
+    pub(super) fn begin(&mut self, rules: usize, groups: usize, parts: usize) {
+        self.forget();
         self.candidates.clear();
         if self.rules.len() < rules {
             self.rules.resize(rules, 0);
         }
         if self.groups.len() < groups {
             self.groups.resize(groups, 0);
+        }
+        if self.parts.len() < parts {
+            self.parts.resize(parts, 0);
         }
     }
 
@@ -62,6 +77,19 @@ impl Scratch {
         {
             *seen = self.event;
             self.candidates.push(rule);
+        }
+    }
+
+    /// The verdict of a part, if it was asked of the event.
+    pub(super) fn remembered(&self, part: u32) -> Option<bool> {
+        let last = self.parts.get(part as usize)?;
+        (last >> 1 == self.event).then_some(last & 1 == 1)
+    }
+
+    /// Keeps the verdict of a part.
+    pub(super) fn remember(&mut self, part: u32, verdict: bool) {
+        if let Some(last) = self.parts.get_mut(part as usize) {
+            *last = self.event << 1 | u64::from(verdict);
         }
     }
 
@@ -79,8 +107,14 @@ impl Scratch {
     }
 
     /// The values of a field with ASCII letters in lower case.
+    #[inline]
     pub fn folded(&mut self, row: &Row<'_>, field: Field) -> impl Iterator<Item = &[u8]> {
-        let (from, to) = self.fold(row, field);
+        let (from, to) = match self.fields.get(field.index()) {
+            Some(&(event, from, to)) if event == self.event => (from, to),
+            // Many fields are absent from an event.
+            _ if row.get(field).is_empty() => (0, 0),
+            _ => self.fold(row, field),
+        };
         let bytes = &self.bytes;
         self.ranges.get(from..to).unwrap_or_default().iter().filter_map(|&(start, end)| bytes.get(start..end))
     }
@@ -93,21 +127,23 @@ impl Scratch {
         &self.lowered
     }
 
-    /// Where in `ranges` the folded values of the field are.
+    /// Folds the values of a field; where in `ranges` they are then.
+    #[inline(never)]
     fn fold(&mut self, row: &Row<'_>, field: Field) -> (usize, usize) {
-        if let Some(&(event, from, to)) = self.fields.get(field.index())
-            && event == self.event
-        {
-            return (from, to);
-        }
         let from = self.ranges.len();
         for value in row.get(field).values() {
             let start = self.bytes.len();
-            self.bytes.extend_from_slice(value);
-            if let Some(copy) = self.bytes.get_mut(start..) {
-                copy.make_ascii_lowercase();
+            // Whole blocks, of which the compiler makes vector instructions.
+            let (blocks, rest) = value.as_chunks::<BLOCK>();
+            for block in blocks {
+                self.bytes.extend_from_slice(&block.map(|byte| byte.to_ascii_lowercase()));
             }
-            self.ranges.push((start, self.bytes.len()));
+            let mut last = [0; BLOCK];
+            if let Some(to) = last.get_mut(..rest.len()) {
+                to.copy_from_slice(rest);
+            }
+            self.bytes.extend_from_slice(&last.map(|byte| byte.to_ascii_lowercase()));
+            self.ranges.push((start, start + value.len()));
         }
         let to = self.ranges.len();
         // Fields outside of the table are folded anew each time; hardly any rule has one.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use super::arrange;
+use super::arrange::Arranger;
 use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
 use super::index::Index;
+use super::intern::Interned;
 use super::logsource::Category;
 use super::row::Row;
 use super::rule::{self, About, Form, Rule};
@@ -70,6 +71,8 @@ pub struct Set {
     rules: Vec<Rule>,
     /// For each rule its expression, arranged for speed.
     arranged: Vec<Expr>,
+    /// How many parts these have that are asked once for an event.
+    parts: usize,
     correlations: Vec<Correlation>,
     /// For each rule: it only serves correlations, and gives no findings of its own.
     serves: Vec<bool>,
@@ -77,6 +80,8 @@ pub struct Set {
     pub names: Names,
     /// What there is to say.
     pub problems: Vec<Problem>,
+    /// Tests, while rules are added.
+    interned: Interned,
     indexes: HashMap<Category, Index>,
     wanted: HashMap<Category, Wanted>,
     /// For each kind of event the categories with rules that it feeds.
@@ -173,6 +178,7 @@ impl Set {
         }
         set.serve();
         set.index();
+        set.interned = Interned::default();
         set
     }
 
@@ -213,7 +219,10 @@ impl Set {
         };
         match result {
             Err((gravity, (line, what))) => self.note(source, line, gravity, title, what),
-            Ok(rule) => self.keep(source, rule, ids),
+            Ok(mut rule) => {
+                self.interned.share(&mut rule.expr);
+                self.keep(source, rule, ids);
+            }
         }
     }
 
@@ -329,7 +338,9 @@ impl Set {
     }
 
     fn index(&mut self) {
-        self.arranged = self.rules.iter().map(|rule| arrange::arrange(&rule.expr)).collect();
+        let mut arranger = Arranger::default();
+        self.arranged = self.rules.iter().map(|rule| arranger.arrange(&rule.expr)).collect();
+        self.parts = arranger.parts();
         let mut by_category: BTreeMap<Category, Vec<_>> = BTreeMap::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let number = u32::try_from(at).unwrap_or(u32::MAX);
@@ -405,7 +416,7 @@ impl Set {
         mut hit: impl FnMut(u32),
     ) {
         let Some(index) = self.indexes.get(&category) else { return };
-        scratch.begin(self.rules.len(), index.groups());
+        scratch.begin(self.rules.len(), index.groups(), self.parts);
         index.candidates(row, scratch);
         let candidates = std::mem::take(&mut scratch.candidates);
         for number in &candidates {

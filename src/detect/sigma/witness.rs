@@ -7,11 +7,14 @@
 //! category. What is cheap is estimated from how often a witness would be seen in vain: the estimate decides about speed
 //! and never about a verdict.
 
+mod common;
 mod regex;
 
 use super::fields::Field;
 use super::pattern::Matcher;
 use super::test::{Check, Expr, Fold, Test};
+
+pub(super) use self::common::rarest;
 
 /// Something in a field's value, with ASCII letters folded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +40,8 @@ pub enum Kind {
     Last,
     /// Anywhere; at least [`LITERAL_MIN`] bytes.
     Within,
+    /// As a word: a longest run of letters, digits and underscores, of which there are two or three.
+    Word,
 }
 
 /// Witnesses, one of which must be there.
@@ -48,8 +53,8 @@ pub type Clause = Vec<Group>;
 /// A single byte is in so many values that looking for it pays nothing.
 pub const LITERAL_MIN: usize = 2;
 
-/// Bytes that texts of more are represented by.
-pub const TRIPLE: usize = 3;
+/// A shorter literal must be looked for at every byte, which all events pay for.
+const SCANNED_MIN: usize = 4;
 
 /// Groups of a clause.
 pub const GROUPS_MAX: usize = 3;
@@ -61,43 +66,32 @@ const CLAUSES_MAX: usize = 32;
 const ALTERNATIVES_MAX: usize = 4096;
 
 /// How often a clause may be seen in vain, for each event, without a further group.
-const COST_GOOD: f64 = 0.01;
+const COST_GOOD: f64 = 0.002;
 
-/// Text that is common on a Linux host: parts of paths, options, words of builds and scripts. What occurs here is a bad
-/// witness.
-const COMMON: &str = "/usr/bin/ /usr/sbin/ /usr/lib/x86_64-linux-gnu/ /usr/share/ /usr/local/bin/ /usr/include/ /bin/sh -c \
-    /bin/bash /etc/ /var/lib/ /var/log/ /var/run/ /run/ /tmp/ /home/user/ /root/ /opt/ /proc/self/ /sys/ /dev/null \
-    python3 perl node java gcc cc1 make cmake cargo rustc git ssh sudo cat grep sed awk ls cp mv rm ln chmod mkdir \
-    --color=auto --version --help --output --config= --file --name --type --no- --list -o -i -I/ -L/ -W -Wall -D -f -O2 -g -c -m -n -p -r -s -t -x \
-    .c .h .o .so .py .sh .conf .json .txt .log .d .service system systemd default config include source build test main \
-    http https:// www. .com localhost 127.0.0.1 http:// index data file user name local lib the and for in do done then echo if \
-    database postgres mysql redis nginx docker container storage cache backup cluster client server worker process manager \
-    api token base version update upgrade install remove start stop restart enable disable status get set run exec check \
-    gcc -std=c11 -Wextra -fPIC -I./include -DNDEBUG -MMD -MF obj/foo.d -o obj/foo.o -c src/foo.c cc1 -quiet -imultiarch as --64 collect2 ld -dynamic-linker \
-    java -Xmx2g -XX:+UseG1GC -Djava.io.tmpdir=/tmp -jar /opt/app/app.jar --spring.config.location=/etc/app/application.yml -classpath /usr/share/java/a.jar \
-    /usr/bin/python3 -m pip install --upgrade -r requirements.txt /usr/lib/python3/dist-packages manage.py runserver 0.0.0.0:8000 celery -A app \
-    node /srv/app/node_modules/.bin/webpack --mode production npm run build --prefix yarn php-fpm: pool www /usr/bin/php artisan schedule:run \
-    /bin/sh -c test -x /usr/sbin/anacron || ( cd / && run-parts --report /etc/cron.daily ) /usr/lib/apt/apt.systemd.daily \
-    dpkg --status-fd 20 --no-triggers --unpack --auto-deconfigure /var/cache/apt/archives/foo_amd64.deb apt-get -y dist-upgrade update-rc.d \
-    systemctl --no-pager is-active restart foo.service journalctl -u foo --since /lib/systemd/systemd-udevd --daemon dbus-daemon --address= \
-    docker run --rm --network host -v /data:/data -e NAME=value image:latest containerd-shim-runc-v2 -namespace moby -id -address /run/containerd/containerd.sock \
-    runc --root --log-format json kubectl get pods -n kube-system -o yaml kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --pod-infra-container-image \
-    postgres: writer process SELECT mysqld --basedir=/usr --datadir=/var/lib/mysql --user=mysql --log-error=/var/log/mysql/error.log redis-server nginx: worker process \
-    git -c core.quotePath=false fetch --prune origin refs/heads/main commit -m message rev-parse --abbrev-ref HEAD ls-files -z \
-    rsync -az --delete /home/user/ backup@host.example.com:/backup/ ssh -o BatchMode=yes -p 22 deploy@10.0.0.1 uptime scp sshd: user@pts/0 \
-    curl -fsSL -H Content-Type: application/json -X POST https://api.example.com/v1/items -d {} wget -q -O - http://www.example.org/index.html \
-    find . -type f -name *.log -mtime +7 -exec gzip {} ; grep -rn --include=*.py pattern . sed -i s/a/b/g file.txt awk {print $1} sort uniq -c head -n 10 tail -f \
-    tar -czf /backup/data-2024-01-01.tar.gz -C /var/lib data cp -a src dst mkdir -p build && cd build && cmake .. -DCMAKE_BUILD_TYPE=Release make -j4 all install \
-    chown -R www-data:www-data /var/www/html chmod 644 /etc/foo.conf ls -la --color=auto /home id -u whoami date +%Y-%m-%d hostname uname -r ps aux df -h free -m \
-    logrotate /etc/logrotate.conf certbot renew --quiet openssl x509 -in cert.pem -noout mount -t ext4 /dev/sda1 /mnt ip addr show dev eth0 \
-    ing tion er es re en on at st te ti or an nd al de co in";
+/// A group that is seen in a larger share of all events tells too little to be asked for beside another.
+const SHARE_USELESS: f64 = 0.7;
 
 /// The clauses of an expression, or none.
 pub fn of(expr: &Expr) -> Option<Vec<Clause>> {
     let mut clauses = costed(expr)?.clauses;
-    clauses.iter_mut().flatten().for_each(|group| group.sort());
+    clauses.iter_mut().flatten().for_each(reduce);
     let count: usize = clauses.iter().flatten().map(Vec::len).sum();
     (count <= ALTERNATIVES_MAX).then_some(clauses)
+}
+
+/// Drops what cannot be there without another of the group, and sorts the rest.
+fn reduce(group: &mut Group) {
+    let literals: Vec<Witness> = group.iter().filter(|w| w.kind == Kind::Within).cloned().collect();
+    let has_other = |witness: &Witness| {
+        let is_within = |other: &Witness| {
+            other.field == witness.field
+                && other.bytes.len() < witness.bytes.len()
+                && memchr::memmem::find(&witness.bytes, &other.bytes).is_some()
+        };
+        matches!(witness.kind, Kind::Within | Kind::Whole) && literals.iter().any(is_within)
+    };
+    group.retain(|witness| !has_other(witness));
+    group.sort();
 }
 
 /// Clauses, and how often they would be seen in vain, estimated per event.
@@ -112,13 +106,9 @@ impl Costed {
         Costed { cost: group.iter().map(cost).sum(), clauses: vec![vec![group]] }
     }
 
-    /// One of these texts, in lower case, is in the field; none if one of them is too short to look for.
-    fn within(field: Option<Field>, texts: Vec<Vec<u8>>) -> Option<Costed> {
-        if texts.iter().any(|text| text.len() < LITERAL_MIN) {
-            return None;
-        }
-        let witness = |text: Vec<u8>| Witness { field, kind: Kind::Within, bytes: text.into() };
-        Some(Costed::group(texts.into_iter().map(witness).collect()))
+    /// The share of events that it is seen in, if its witnesses do not depend on each other.
+    fn share(&self) -> f64 {
+        1.0 - (-self.cost).exp()
     }
 
     /// All of these must be seen: the cheapest, and others as long as it pays.
@@ -127,8 +117,7 @@ impl Costed {
         let mut found = found.into_iter();
         let mut best = found.next()?;
         for other in found {
-            // What is seen in every other event tells nothing.
-            if best.cost <= COST_GOOD || other.cost > 0.5 {
+            if best.cost <= COST_GOOD || other.share() > SHARE_USELESS {
                 break;
             }
             best.join(&other);
@@ -150,7 +139,7 @@ impl Costed {
         let [groups] = other.clauses.as_slice() else { return };
         if self.clauses.iter().all(|clause| clause.len() + groups.len() <= GROUPS_MAX) {
             self.clauses.iter_mut().for_each(|clause| clause.extend(groups.iter().cloned()));
-            self.cost *= other.cost.min(1.0);
+            self.cost *= other.share();
         }
     }
 
@@ -191,6 +180,7 @@ fn merge(group: &mut Group, more: Group) {
 fn costed(expr: &Expr) -> Option<Costed> {
     match expr {
         Expr::Test(test) => of_test(test),
+        Expr::Once(expr, _) => costed(expr),
         Expr::And(members) => Costed::all(members.iter().filter_map(costed).collect()),
         Expr::Or(members) => Costed::any(members.iter().map(costed)),
         Expr::Not(_) => None,
@@ -259,25 +249,13 @@ fn cost(witness: &Witness) -> f64 {
             0.1
         }
         Kind::First | Kind::Last => 0.01,
-        Kind::Within => cost_of_literal(&witness.bytes),
+        Kind::Within if witness.bytes.len() < SCANNED_MIN => {
+            // Paths of programs are short.
+            let scan = if witness.field.is_some_and(|field| PATHS.contains(&field)) { 0.3 } else { 3.0 };
+            scan + common::cost_of_literal(&witness.bytes)
+        }
+        Kind::Within => common::cost_of_literal(&witness.bytes),
+        Kind::Word => common::cost_of_word(&witness.bytes),
     };
     if parent { base * 4.0 } else { base }
-}
-
-fn cost_of_literal(literal: &[u8]) -> f64 {
-    let least = if literal.len() < TRIPLE { 0.3 } else { 0.003 };
-    least + 0.03 * f64::from(u32::try_from(rarest(literal).1).unwrap_or(u32::MAX))
-}
-
-/// Where in a literal the three bytes are that are seen least, and how often they are in common text; of a shorter one
-/// its beginning. Letters and blanks
-/// count as commoner than other characters where common text has neither.
-pub fn rarest(literal: &[u8]) -> (usize, usize) {
-    let plain = |window: &[u8]| window.iter().filter(|b| b.is_ascii_alphabetic() || **b == b' ').count();
-    let places = literal.windows(TRIPLE.min(literal.len()).max(1)).enumerate();
-    let rated = places.map(|(at, window)| {
-        let count = memchr::memmem::find_iter(COMMON.as_bytes(), window).count();
-        (at, count, plain(window))
-    });
-    rated.min_by_key(|(_, count, plain)| (*count, *plain)).map_or((0, 0), |(at, count, _)| (at, count))
 }

@@ -1,0 +1,72 @@
+//! Literals of two or three bytes, found by two of them.
+//!
+//! They are in many values, and every byte must be looked at, which costs more than all longer ones together. So rules are
+//! led to by something else where they can be (see [`witness`](crate::detect::sigma::witness)), and this scan exists for
+//! those where they cannot.
+
+use std::collections::BTreeMap;
+
+use super::Text;
+use super::bitmap::Bitmap;
+use crate::detect::sigma::index::{Number, position};
+use crate::detect::sigma::witness;
+
+/// Literals by two of their bytes.
+#[derive(Debug)]
+pub(super) struct Short {
+    bitmap: Box<Bitmap>,
+    /// For each number of the bitmap where its literals are in `entries`.
+    buckets: Box<[(u32, u32)]>,
+    entries: Box<[Entry]>,
+    groups: Box<[Number]>,
+}
+
+/// A literal.
+#[derive(Debug)]
+struct Entry {
+    text: Box<[u8]>,
+    /// Where the two bytes are in it.
+    offset: usize,
+    groups: (u32, u32),
+}
+
+impl Short {
+    pub(super) fn new(literals: &[Text<'_>]) -> Self {
+        let mut groups = Vec::new();
+        let mut by_bit: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
+        for &(literal, of) in literals {
+            let (offset, _) = witness::rarest(literal, 2);
+            let Some(pair) = literal.get(offset..).and_then(<[u8]>::first_chunk) else { continue };
+            let range = (position(groups.len()), position(groups.len() + of.len()));
+            groups.extend_from_slice(of);
+            let entry = Entry { text: (**literal).into(), offset, groups: range };
+            by_bit.entry(u16::from_le_bytes(*pair)).or_default().push(entry);
+        }
+        let bitmap = Bitmap::new(by_bit.keys().copied());
+        let (mut buckets, mut entries) = (Vec::new(), Vec::new());
+        for of in by_bit.into_values() {
+            let start = position(entries.len());
+            entries.extend(of);
+            buckets.push((start, position(entries.len())));
+        }
+        Short { bitmap, buckets: buckets.into(), entries: entries.into(), groups: groups.into() }
+    }
+
+    pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
+        for (at, pair) in value.windows(2).enumerate() {
+            let Some(pair) = pair.first_chunk() else { continue };
+            let pair = u16::from_le_bytes(*pair);
+            if !self.bitmap.has(pair) {
+                continue;
+            }
+            let Some((from, to)) = self.buckets.get(self.bitmap.place(pair)) else { continue };
+            for entry in self.entries.get(*from as usize..*to as usize).unwrap_or_default() {
+                let rest = at.checked_sub(entry.offset).and_then(|start| value.get(start..));
+                if rest.is_some_and(|rest| rest.starts_with(&entry.text)) {
+                    let of = self.groups.get(entry.groups.0 as usize..entry.groups.1 as usize);
+                    found.extend_from_slice(of.unwrap_or_default());
+                }
+            }
+        }
+    }
+}

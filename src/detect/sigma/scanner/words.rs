@@ -1,0 +1,119 @@
+//! Words of two or three letters, as scripts have them: `nc`, `tar`.
+//!
+//! A word is a longest run of ASCII letters, digits and underscores, as at the `\b` of regular expressions. Which bytes are
+//! of a word is found for 64 bytes at once, in loops over arrays that the compiler makes vector instructions of; the
+//! result is a bit for each byte, and shifting these tells where short words are. Only those are looked up.
+
+use std::collections::BTreeMap;
+
+use crate::detect::sigma::index::{ByText, Number, position};
+
+/// Lengths that words have here.
+pub(in crate::detect::sigma) const LENGTHS: std::ops::RangeInclusive<usize> = 2..=3;
+
+/// Bytes that are looked at together: one before those that words begin at, and three behind.
+const BLOCK: usize = 64;
+
+/// Bytes of a block that words begin at.
+const STARTS: usize = BLOCK - 4;
+
+/// The byte is of a word.
+pub(in crate::detect::sigma) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Words with their groups.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// Words as numbers, and where their groups are; a power of two, at most a quarter full.
+    slots: Box<[(u32, u32, u32)]>,
+    groups: Box<[Number]>,
+}
+
+/// A word as a number, which is never zero.
+fn number(word: &[u8]) -> u32 {
+    word.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// Where a word is looked for first.
+fn home(word: u32, capacity: usize) -> usize {
+    (word.wrapping_mul(0x9e37_79b1) >> 16) as usize & (capacity - 1)
+}
+
+/// A bit for each byte that is of a word; the lowest is that of the first.
+fn mask(block: &[u8; BLOCK]) -> u64 {
+    let mut flags = [0_u8; BLOCK];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        let letter = (*byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        *flag = u8::from(letter | digit | (*byte == b'_'));
+    }
+    let (eights, _) = flags.as_chunks::<8>();
+    eights.iter().rev().fold(0, |mask, eight| {
+        // Moves the lowest bit of each byte into the upper byte.
+        mask << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
+}
+
+impl Words {
+    /// Takes words of [`LENGTHS`].
+    pub(super) fn new(words: &ByText<'_>) -> Self {
+        let capacity = (words.len() * 4 + 1).next_power_of_two();
+        let mut slots = vec![(0, 0, 0); capacity];
+        let mut groups: Vec<Number> = Vec::new();
+        let by_number: BTreeMap<u32, &Vec<Number>> =
+            words.iter().map(|(word, of)| (number(word), of)).collect();
+        for (word, of) in by_number {
+            let from = position(groups.len());
+            groups.extend(of);
+            let mut at = home(word, capacity);
+            while slots.get(at).is_some_and(|slot| slot.0 != 0) {
+                at = (at + 1) & (capacity - 1);
+            }
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = (word, from, position(groups.len()));
+            }
+        }
+        Words { slots: slots.into(), groups: groups.into() }
+    }
+
+    pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
+        let mut block = [0; BLOCK];
+        let mut from = 0;
+        while from < value.len() {
+            // Before the first byte and behind the last one is no word.
+            let (start, room) = if from == 0 { (0, 1) } else { (from - 1, 0) };
+            let bytes = value.get(start..).unwrap_or_default();
+            let count = bytes.len().min(BLOCK - room);
+            block.fill(0);
+            if let (Some(to), Some(bytes)) = (block.get_mut(room..room + count), bytes.get(..count)) {
+                to.copy_from_slice(bytes);
+            }
+            let is_word = mask(&block);
+            let begins = is_word & !(is_word << 1) & (is_word >> 1);
+            let mut short = begins & !(is_word >> 2 & is_word >> 3) & (((1 << STARTS) - 1) << 1);
+            while short != 0 {
+                let at = short.trailing_zeros() as usize;
+                short &= short - 1;
+                let word = block.get(at..at + 4).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+                let length = if is_word >> (at + 2) & 1 == 1 { 3 } else { 2 };
+                self.look_up(u32::from_le_bytes(word) & ((1 << (8 * length)) - 1), found);
+            }
+            from += STARTS;
+        }
+    }
+
+    fn look_up(&self, word: u32, found: &mut Vec<Number>) {
+        let mut at = home(word, self.slots.len());
+        while let Some(&(other, from, to)) = self.slots.get(at) {
+            if other == word {
+                found.extend_from_slice(self.groups.get(from as usize..to as usize).unwrap_or_default());
+                return;
+            }
+            if other == 0 {
+                return;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+}
