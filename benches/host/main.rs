@@ -130,8 +130,10 @@ impl Bench {
             report.start = Some(measure::start(directory, programs, pairs)?);
         }
         if self.wants("storm") {
-            let version = self.version.clone();
-            report.storms.push(versus(Watcher::Ours, version, directory, programs, count, pairs)?);
+            for watcher in [Watcher::Ours, Watcher::Unjudged] {
+                let version = self.version.clone();
+                report.storms.push(versus(watcher, version, directory, programs, count, pairs)?);
+            }
         }
         if self.wants("replay") {
             report.replay = Some(measure::replay(directory, programs, count * 2, pairs)?);

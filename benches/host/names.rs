@@ -13,6 +13,8 @@ pub type Key = (&'static str, &'static str);
 pub const CLASSES: &str = "events";
 /// Where a hook may be taken from: "auto", "trampoline" or "syscall".
 pub const HOOKS: Key = ("ebpf", "hooks");
+/// Whether events are judged by rules.
+pub const DETECTION: Key = ("security", "enable_threat_detection");
 /// Paths whose reads are reported; a slash at the end stands for all below.
 pub const WATCH: Key = ("file", "watch_paths");
 

@@ -94,6 +94,15 @@ impl Report {
                 measured: format!("{} of {} runs", ours.complete_runs, ours.runs),
                 met: ours.complete_runs == ours.runs,
             });
+            if let Some(unjudged) = self.storms.iter().find(|v| v.watcher == Watcher::Unjudged) {
+                let ratio = ours.wall_ratio.median() / unjudged.wall_ratio.median();
+                goals.push(Goal {
+                    what: "Storm: wall time with detection against without".into(),
+                    goal: "at most 1.05 times".into(),
+                    measured: format!("{ratio:.3}"),
+                    met: ratio <= 1.05,
+                });
+            }
         }
         if let Some(replay) = &self.replay {
             let met = replay.per_second.median() >= 400_000.0;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::agent::Agent;
 use crate::job::Job;
+use crate::names::DETECTION;
 use crate::peers::{Kind, Peer};
 use crate::settings::Settings;
 use crate::stats::{Samples, micros};
@@ -20,6 +21,8 @@ use crate::{Result, host};
 pub enum Watcher {
     /// SentinelEdge.
     Ours,
+    /// The same without rules.
+    Unjudged,
     /// Another one.
     Peer(Kind),
 }
@@ -29,6 +32,7 @@ impl Watcher {
     pub fn name(self) -> &'static str {
         match self {
             Watcher::Ours => "SentinelEdge",
+            Watcher::Unjudged => "SentinelEdge without detection",
             Watcher::Peer(kind) => kind.name(),
         }
     }
@@ -84,8 +88,12 @@ fn watched(
     mark: &str,
 ) -> Result<Watched> {
     match watcher {
-        Watcher::Ours => {
-            let agent = Agent::start_ready(directory, &Settings::default())?;
+        Watcher::Ours | Watcher::Unjudged => {
+            let settings = match watcher {
+                Watcher::Unjudged => Settings::default().with(DETECTION, "false"),
+                _ => Settings::default(),
+            };
+            let agent = Agent::start_ready(directory, &settings)?;
             let before = agent.cpu();
             let storm = programs.storm(count, mark, 0)?;
             agent.settle();
@@ -129,7 +137,7 @@ pub fn versus(
     programs.storm(count, "se-warm", 0)?;
     let (mut alone, mut with) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
-        let directory = directory.join(format!("{}-{pair}", watcher.name()));
+        let directory = directory.join(format!("{}-{pair}", watcher.name().replace(' ', "-")));
         fs::create_dir_all(&directory)?;
         let mark = format!("se-storm-{pair}");
         if pair % 2 == 0 {

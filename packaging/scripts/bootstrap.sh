@@ -35,6 +35,7 @@ lint  | command cargo-clippy        | rust-clippy       | clippy                
 test  | command systemd-analyze     | systemd           | systemd                        | verifies the unit file
 test  | command curl                | curl              | curl                           | asks /health as a person would
 test  | command promtool            | :promtool         | /usr/bin/promtool ?            | checks the form of /metrics
+test  | command valgrind            | valgrind          | valgrind                       | counts the instructions that rules take
 vm    | command qemu-system-x86_64  | qemu-system-x86   | qemu-system-x86-core           | runs other kernels
 vm    | static busybox              | busybox-static    | busybox                        | all that a guest has beside the tests
 vm    | command cpio                | cpio              | cpio                           | packs what a guest starts with

@@ -66,6 +66,8 @@ suites() {
 
 run "unprivileged" cargo test --locked --no-fail-fast
 
+run "instructions of rules" packaging/scripts/rules-cost.sh
+
 why=$(obstacle)
 while read -r -a pick; do
 	name=${pick[-1]#--}

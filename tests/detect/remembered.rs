@@ -58,6 +58,24 @@ fn events_that_read_alike_are_told_apart() {
     assert_eq!(found, [1, 0, 0, 0, 0, 1]);
 }
 
+/// What a remembered verdict is explained with is the event at hand, not the one that was judged last.
+#[test]
+fn a_remembered_verdict_is_explained_by_its_own_event() {
+    let set = set(
+        "title: t\nlogsource: {category: process_creation}\ndetection:\n  a: {CommandLine|contains: [X1, x2]}\n  condition: a\n",
+    );
+    let (mut scratch, mut verdicts) = (Scratch::default(), Verdicts::default());
+    let events = [json!({"CommandLine": "run X1"}), json!({"CommandLine": "y"})];
+    let [hit, other] = events.map(|event| Flat::of_json(&event));
+    for _ in 0..3 {
+        assert_eq!(remembered((1, &set), &hit, &mut verdicts, &mut scratch), [0]);
+        let mut tests = Vec::new();
+        hit.with_row(&set.names, |row| set.rules()[0].expr.explain(row, &mut scratch, &mut tests));
+        assert_eq!(tests.len(), 1);
+        assert_eq!(remembered((1, &set), &other, &mut verdicts, &mut scratch), [0; 0]);
+    }
+}
+
 #[test]
 fn other_rules_are_asked_anew() {
     let rule = |image: &str| {

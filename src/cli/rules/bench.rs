@@ -33,6 +33,9 @@ pub struct Arguments {
     /// How long to measure
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub seconds: u64,
+    /// Measure so many passes instead, however long they take
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    pub passes: Option<usize>,
     /// Also show the rules that cost most, so many of them
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub costly: usize,
@@ -40,6 +43,9 @@ pub struct Arguments {
     #[arg(long)]
     pub remember: bool,
 }
+
+/// Passes that a median is taken of, at least.
+const PASSES_MIN: usize = 5;
 
 /// Measures, and prints the median of the passes.
 pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
@@ -69,7 +75,11 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     let (mut scratch, mut verdicts) = (Scratch::default(), Verdicts::default());
     let (mut passes, mut hits, mut candidates) = (Vec::new(), 0_u64, 0);
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(arguments.seconds) || passes.len() < 5 {
+    let is_enough = |passes: usize| match arguments.passes {
+        Some(wanted) => passes >= wanted.max(1),
+        None => passes >= PASSES_MIN && begun.elapsed() >= Duration::from_secs(arguments.seconds),
+    };
+    while !is_enough(passes.len()) {
         (hits, candidates) = (0, 0);
         let pass = Instant::now();
         for event in &fields {

@@ -91,6 +91,8 @@ impl Verdicts {
         // The key of a slot that was never used is empty, and no event's is.
         if let Some(way) = ways.iter().position(|slot| slot.hash == hash && *slot.key == *self.key) {
             self.answered += 1;
+            // Whoever explains the verdict folds the values of this event, not those of the one that was judged last.
+            scratch.forget();
             return self.slots.get(set_at + way).map_or(&[], |slot| &slot.rules);
         }
         set.judge(category, row, failed, scratch, |number| self.rules.push(number));
