@@ -172,10 +172,20 @@ fn lines() -> BTreeMap<String, Vec<u8>> {
         sink: "file",
         reason: "unwritable",
         classes: vec![(Kind::Exec, 3), (Kind::Exit, 2)],
+        runs: Vec::new(),
         sequences: Some((43, 47)),
         times_ns: (7_000_000_000, 9_000_000_000),
     };
     record("events_lost", &|out| own::gap(&frame, now, &gap, out));
+    let skipped = Gap {
+        sink: "all",
+        reason: "skipped",
+        classes: vec![(Kind::Exit, 2)],
+        runs: vec![("se_exit", 2), ("se_sys_exit", 9)],
+        sequences: None,
+        ..gap
+    };
+    record("events_skipped", &|out| own::gap(&frame, now, &skipped, out));
     let merged = own::Merged {
         class: Kind::FileOpen,
         count: 7,

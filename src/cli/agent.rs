@@ -58,6 +58,9 @@ pub fn record(arguments: &record::Arguments, resolved: Resolved) -> Exit {
     ended(control::record::run(&record).map(|done| {
         let (records, bytes) = (done.totals.frames, done.totals.bytes);
         tell(format_args!("{}: {records} records, {bytes} bytes, {} lost", record.file.display(), done.lost));
+        if done.skipped > 0 {
+            tell(format_args!("up to {} more of unknown classes were lost: skipped", done.skipped));
+        }
     }))
 }
 

@@ -144,7 +144,8 @@ impl Board {
         facts.is_alive()
     }
 
-    /// Events lost for each reason so far, in the order of [`Reason::ALL`]. What is left out on purpose is no loss.
+    /// Events lost for each reason so far, in the order of [`Reason::ALL`], and last what the kernel skipped of unknown
+    /// classes. What is left out on purpose is no loss.
     fn losses(&self) -> Vec<u64> {
         let on_purpose = [Reason::Filtered, Reason::Deduplicated, Reason::Summarised];
         let lost = |reason: Reason| -> u64 {
@@ -153,7 +154,7 @@ impl Board {
             }
             Kind::ALL.iter().map(|kind| self.metrics.events_dropped.at((*kind, reason)).get()).sum()
         };
-        Reason::ALL.iter().map(|reason| lost(*reason)).collect()
+        Reason::ALL.iter().map(|reason| lost(*reason)).chain([self.metrics.unknown_skips()]).collect()
     }
 
     fn copy_kernel(&self, state: &mut State) {
@@ -187,11 +188,9 @@ impl Board {
         });
         let now = self.losses();
         let before = state.losses.front().map(|(_, losses)| losses.as_slice()).unwrap_or_default();
-        let lately = Reason::ALL
-            .iter()
-            .zip(now)
-            .zip(before)
-            .map(|((reason, now), before)| (reason.name(), now.saturating_sub(*before)));
+        let lately: Vec<u64> =
+            now.iter().zip(before).map(|(now, before)| now.saturating_sub(*before)).collect();
+        let lately_lost = Reason::ALL.iter().zip(&lately).map(|(reason, lost)| (reason.name(), *lost));
         Facts {
             started: state.started,
             threads: state.threads.iter().map(thread).collect(),
@@ -201,7 +200,8 @@ impl Board {
             canary,
             rules: state.rules.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             reload_error: state.reload_error.clone(),
-            lately_lost: lately.filter(|(_, n)| *n > 0).collect(),
+            lately_lost: lately_lost.filter(|(_, lost)| *lost > 0).collect(),
+            lately_skipped: lately.get(Reason::ALL.len()).copied().unwrap_or(0),
         }
     }
 

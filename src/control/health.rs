@@ -111,6 +111,8 @@ pub struct Facts {
     pub reload_error: Option<String>,
     /// Events lost in the last minute, by reason.
     pub lately_lost: Vec<(&'static str, u64)>,
+    /// Runs that the kernel skipped in the last minute of programs that report several classes.
+    pub lately_skipped: u64,
 }
 
 impl Facts {
@@ -183,10 +185,12 @@ impl Facts {
     }
 
     fn losses(&self) -> Vec<String> {
-        self.lately_lost
-            .iter()
-            .map(|(reason, n)| format!("{n} events lost in the last minute: {reason}"))
-            .collect()
+        let lost = self.lately_lost.iter();
+        let lost = lost.map(|(reason, n)| format!("{n} events lost in the last minute: {reason}"));
+        let skipped = Some(self.lately_skipped)
+            .filter(|runs| *runs > 0)
+            .map(|runs| format!("up to {runs} events of unknown classes lost in the last minute: skipped"));
+        lost.chain(skipped).collect()
     }
 
     fn degraded(&self) -> Vec<String> {
@@ -315,6 +319,7 @@ mod tests {
             rules: Some(RulesFact { generation: 1, loaded: 5, ..RulesFact::default() }),
             reload_error: None,
             lately_lost: Vec::new(),
+            lately_skipped: 0,
         }
     }
 
@@ -360,6 +365,11 @@ mod tests {
         facts.lately_lost = vec![("ring_full", 7)];
         assert_eq!(facts.ready().brief["status"], "degraded");
         assert!(facts.ready().up);
+        let mut facts = good();
+        facts.lately_skipped = 3;
+        assert!(facts.ready().up && facts.health().brief["status"] == "degraded");
+        let told = facts.health().brief["reasons"].to_string();
+        assert!(told.contains("up to 3 events of unknown classes"), "{told}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub fn line(frame: Arc<RwLock<Frame>>) -> Arc<LossLine> {
             sink: loss.sink.name(),
             reason: loss.reason.name(),
             classes: loss.counts.iter().collect(),
+            runs: Vec::new(),
             sequences: Some((loss.first_sequence, loss.last_sequence)),
             times_ns: (loss.first_time_ns, loss.last_time_ns),
         };

@@ -25,6 +25,8 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Overflow {
     told: [[u64; Kind::COUNT]; LOSSES.len()],
+    /// Skipped runs of each program that were told.
+    told_runs: Vec<u64>,
     told_ns: u64,
     unsaid: [u64; LOSSES.len()],
     /// Skipped runs of programs that report several classes: how many of them would have been events nobody knows.
@@ -39,6 +41,7 @@ impl Default for Overflow {
     fn default() -> Self {
         Overflow {
             told: [[0; Kind::COUNT]; LOSSES.len()],
+            told_runs: vec![0; Program::ALL.len()],
             told_ns: clock::boot_ns(),
             unsaid: [0; LOSSES.len()],
             runs: 0,
@@ -67,14 +70,20 @@ impl Overflow {
                 }
             }
             self.is_table_stale |= classes.iter().any(|(kind, _)| OF_THE_TABLE.contains(kind));
-            if !classes.is_empty() {
-                gaps.push(Gap { sink: "all", reason: reason.name(), classes, sequences: None, times_ns });
+            let runs =
+                if *reason == Reason::Skipped { skipped_runs(&mut self.told_runs, metrics) } else { vec![] };
+            if !classes.is_empty() || !runs.is_empty() {
+                gaps.push(Gap {
+                    sink: "all",
+                    reason: reason.name(),
+                    classes,
+                    runs,
+                    sequences: None,
+                    times_ns,
+                });
             }
         }
-        let runs: u64 = Program::ALL.iter().map(|program| metrics.program_misses.at(*program).get()).sum();
-        let of_one: u64 =
-            Kind::ALL.iter().map(|kind| metrics.events_dropped.at((*kind, Reason::Skipped)).get()).sum();
-        let runs = runs.saturating_sub(of_one);
+        let runs = metrics.unknown_skips();
         self.unsaid_runs += runs.saturating_sub(std::mem::replace(&mut self.runs, runs));
         gaps
     }
@@ -94,6 +103,15 @@ impl Overflow {
         });
         lines.map(|((_, what), lost)| format!("{lost} records {what}")).chain(runs).collect()
     }
+}
+
+/// The programs of which the kernel skipped runs that were not told yet, and how many. Those count as told then.
+fn skipped_runs(told: &mut [u64], metrics: &Metrics) -> Vec<(&'static str, u64)> {
+    let new = |(program, told): (&Program, &mut u64)| {
+        let total = metrics.program_misses.at(*program).get();
+        (program.name(), total.saturating_sub(std::mem::replace(told, total)))
+    };
+    Program::ALL.iter().zip(told).map(new).filter(|(_, runs)| *runs > 0).collect()
 }
 
 #[cfg(test)]
@@ -133,6 +151,29 @@ mod tests {
         // What is left out on purpose is no loss.
         metrics.events_dropped.at((Kind::FileOpen, Reason::Deduplicated)).add(1);
         assert_eq!(overflow.look(&metrics), []);
+    }
+
+    #[test]
+    fn skipped_runs_are_told_by_program_even_if_nobody_knows_the_class() {
+        let metrics = Metrics::default();
+        let mut overflow = Overflow::default();
+        metrics.program_misses.at(Program::SysExit).add(9);
+        let gaps = overflow.look(&metrics);
+        let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
+        assert_eq!(
+            (gap.reason, &gap.classes[..], &gap.runs[..]),
+            ("skipped", &[][..], &[("se_sys_exit", 9)][..])
+        );
+        assert!(!overflow.is_table_stale);
+        metrics.program_misses.at(Program::SysExit).add(1);
+        metrics.program_misses.at(Program::Exit).add(2);
+        metrics.events_dropped.at((Kind::Exit, Reason::Skipped)).add(2);
+        let gaps = overflow.look(&metrics);
+        let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
+        assert_eq!(gap.classes, [(Kind::Exit, 2)]);
+        assert_eq!(gap.runs, [("se_exit", 2), ("se_sys_exit", 1)]);
+        assert!(overflow.is_table_stale, "the table missed an exit");
+        assert_eq!((metrics.unknown_skips(), overflow.look(&metrics)), (10, vec![]));
     }
 
     #[test]

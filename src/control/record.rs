@@ -40,8 +40,10 @@ pub struct Record {
 pub struct Recorded {
     /// What the file holds.
     pub totals: Totals,
-    /// Records that the ring had no room for.
+    /// Records that the ring had no room for, and those of programs that the kernel skipped.
     pub lost: u64,
+    /// Runs that the kernel skipped and of which nobody knows what they would have recorded.
+    pub skipped: u64,
 }
 
 /// Captures until the time is over or a signal comes.
@@ -81,9 +83,12 @@ pub fn run(record: &Record) -> Result<Recorded, Error> {
     records.iter().try_for_each(|record| writer.write(record))?;
     let mut counters = probes.counters()?;
     counters.refresh(&metrics).map_err(|e| Error::Start { what: "reading the counters", cause: e.into() })?;
-    let lost = |kind| metrics.events_dropped.at((kind, Reason::RingFull)).get();
+    let lost = |kind| -> u64 {
+        let losses = Reason::ALL.iter().filter(|reason| reason.is_loss());
+        losses.map(|reason| metrics.events_dropped.at((kind, *reason)).get()).sum()
+    };
     let lost = crate::event::Kind::ALL.iter().copied().map(lost).sum();
-    Ok(Recorded { totals: writer.finish()?, lost })
+    Ok(Recorded { totals: writer.finish()?, lost, skipped: metrics.unknown_skips() })
 }
 
 fn take(source: &mut impl Source, records: &mut Records, writer: &mut Writer) -> Result<usize, Error> {

@@ -69,6 +69,11 @@ pub fn text(metrics: &Metrics, ran: Duration, usage: Usage) -> String {
             let _ = writeln!(out, "  lost: {lost} ({})", reason.name());
         }
     }
+    let runs = metrics.unknown_skips();
+    if runs > 0 {
+        any = true;
+        let _ = writeln!(out, "  lost: up to {runs} of unknown classes ({})", Reason::Skipped.name());
+    }
     if !any {
         out.push_str("  lost: nothing\n");
     }
@@ -95,6 +100,7 @@ fn span(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Program;
 
     #[test]
     fn losses_and_rates_are_told() {
@@ -111,6 +117,15 @@ mod tests {
         assert!(!text.contains("fork"), "a class without events is left out: {text}");
         assert!(text.contains("lost: 10 (ring_full)"), "{text}");
         assert!(text.contains("0.50 s of CPU time (5.00 % of one core), 20.0 MiB"), "{text}");
+    }
+
+    #[test]
+    fn what_the_kernel_skipped_is_a_loss_even_if_nobody_knows_of_what() {
+        let metrics = Metrics::default();
+        metrics.program_misses.at(Program::SysExit).add(4);
+        let text = text(&metrics, Duration::from_secs(10), Usage::default());
+        assert!(text.contains("lost: up to 4 of unknown classes (skipped)"), "{text}");
+        assert!(!text.contains("lost: nothing"), "{text}");
     }
 
     #[test]

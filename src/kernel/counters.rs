@@ -1,7 +1,12 @@
 //! Copies what the kernel side counts into the metrics.
 //!
-//! The programs count every record by kind and outcome, per CPU (`bpf/lib/emit.bpf.h`). The kernel itself counts
-//! runs it skipped, each of them an event that was attempted and dropped, and, while its BPF statistics are switched on, runs and their time.
+//! The programs count every record by kind and outcome, per CPU (`bpf/lib/emit.bpf.h`). The kernel itself counts, of
+//! every program, the runs that it skipped and, while its BPF statistics are switched on, runs and their time.
+//!
+//! A skipped run of a program that reports one class is an event of it that was attempted and dropped, so that the books
+//! of a class close with it. Of the others nobody knows what they would have reported, if anything:
+//! [`Metrics::unknown_skips`] counts those. What another program called by a tail call is never skipped by itself, and the
+//! kernel skips no hook of control groups and no iterator.
 
 use std::fmt;
 use std::mem::MaybeUninit;

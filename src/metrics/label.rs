@@ -60,7 +60,7 @@ impl Label for Kind {
 labels! {
     /// How far an event came. For every class: attempted = submitted + kernel drops; submitted = read + what is
     /// still in the ring; read + repeated = decoded + malformed; decoded = emitted + suppressed + what is in work.
-    /// Kernel drops are the reasons ring_full, filtered, deduplicated, summarised and rate_limited; those that were
+    /// Kernel drops are the reasons ring_full, filtered, deduplicated, summarised, rate_limited and skipped; those that were
     /// deduplicated are all told later, which sentinel_events_merged_total counts.
     Stage("stage") {
         /// The kernel side began a record.

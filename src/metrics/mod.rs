@@ -16,3 +16,13 @@ pub mod table;
 pub use family::{Counter, Family, Gauge, Histogram, Info, Total};
 pub use label::{ErrorType, Label, Level, Outcome, Program, Reason, Ring, SinkName, Stage, ThreadName};
 pub use table::Metrics;
+
+impl Metrics {
+    /// Runs that the kernel skipped of programs that report several classes. Each may have been an event, of whatever
+    /// class, or nothing that anybody wanted.
+    pub fn unknown_skips(&self) -> u64 {
+        let runs: u64 = Program::ALL.iter().map(|program| self.program_misses.at(*program).get()).sum();
+        let skipped = |kind: &crate::event::Kind| self.events_dropped.at((*kind, Reason::Skipped)).get();
+        runs.saturating_sub(crate::event::Kind::ALL.iter().map(skipped).sum())
+    }
+}

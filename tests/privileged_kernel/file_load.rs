@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::libc::{self, c_long};
 use sentinel_edge::event::Kind;
-use sentinel_edge::metrics::label::{Reason, Stage};
+use sentinel_edge::metrics::label::Reason;
 
 use crate::file::{CWD, OPTIONS, at, c, call, ended_well, text};
 use crate::rig::{FILE, Options, Place, Rig};
@@ -60,8 +60,9 @@ fn every_event_of_a_numbered_load_is_accounted_for() {
     rig.assert_closes(FILE);
     for (kind, each) in EACH {
         let seen = rig.files(pid).iter().filter(|file| file.kind == *kind).count() as u64;
+        let (all, skipped) = (each * ROUNDS as u64, rig.skipped(*kind));
         assert_eq!(rig.dropped(*kind, Reason::RingFull), 0, "{kind}");
-        assert_eq!(seen, each * ROUNDS as u64, "{kind}");
+        assert!(seen <= all && seen + skipped >= all, "{seen} and {skipped} skipped, not {all} of {kind}");
     }
 }
 
@@ -85,7 +86,7 @@ fn a_full_ring_loses_nothing_in_silence() {
     }
     rig.assert_closes(FILE);
     for (kind, each) in EACH {
-        let known = rig.stage(*kind, Stage::Attempted) + rig.skipped();
+        let known = rig.attempted(*kind);
         assert!(known >= each * 2 * ROUNDS as u64, "{kind}");
         assert!(rig.dropped(*kind, Reason::RingFull) > 0, "{kind}");
     }
@@ -132,10 +133,13 @@ fn equal_events_are_merged_with_an_exact_count() {
     rig.drain();
     rig.refresh();
     let merged = |kind| rig.dropped(kind, Reason::Deduplicated);
+    let [opens, modes, closed, owners] =
+        [Kind::FileOpen, Kind::FileMode, Kind::FileClose, Kind::FileOwner].map(merged);
     // Others on the host may have had some merged as well.
-    assert!(merged(Kind::FileOpen) >= 2 * ROUNDS - 2);
-    assert!(merged(Kind::FileMode) >= ROUNDS - 2);
-    assert!(merged(Kind::FileClose) >= ROUNDS - closes);
-    assert_eq!(merged(Kind::FileOwner), ROUNDS - 1, "nobody else sets the same owner again and again");
+    assert!(opens + rig.skipped(Kind::FileOpen) >= 2 * ROUNDS - 2);
+    assert!(modes + rig.skipped(Kind::FileMode) >= ROUNDS - 2);
+    assert!(closed + rig.skipped(Kind::FileClose) >= ROUNDS - closes);
+    // Nobody else sets the same owner again and again.
+    assert!(owners < ROUNDS && owners + rig.skipped(Kind::FileOwner) >= ROUNDS - 1, "{owners}");
     rig.assert_closes(FILE);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::wait::WaitStatus;
 use sentinel_edge::decode::decode;
-use sentinel_edge::event::{Body, Cgroup, CgroupChange, Snapshot};
+use sentinel_edge::event::{Body, Cgroup, CgroupChange, Kind, Snapshot};
 
 use crate::acts::{self, act};
 use crate::rig::{Options, Place, Rig, bytes, reap, shell};
@@ -93,13 +93,18 @@ fn a_leader_that_goes_first_is_not_the_end() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn threads_that_go_together_are_one_exit() {
-    let mut rig = Rig::new();
-    for _ in 0..200 {
+    const ROUNDS: u64 = 200;
+    let (mut rig, mut seen) = (Rig::new(), 0);
+    for _ in 0..ROUNDS {
         let (pid, _) = rig.act(acts::exit_at_once);
         std::thread::sleep(Duration::from_millis(1));
         rig.drain();
-        rig.exit(pid);
+        let exits = rig.exits(pid).len() as u64;
+        assert!(exits <= 1, "{exits} exits of {pid}");
+        seen += exits;
     }
+    let skipped = rig.skipped(Kind::Exit);
+    assert!(seen + skipped >= ROUNDS, "{seen} of {ROUNDS} exits, {skipped} skipped");
 }
 
 #[test]

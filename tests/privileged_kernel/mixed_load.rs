@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::libc;
 use sentinel_edge::event::Kind;
-use sentinel_edge::metrics::label::{Reason, Stage};
+use sentinel_edge::metrics::label::Reason;
 
 use crate::acts::act;
 use crate::file::ended_well;
@@ -99,13 +99,13 @@ fn with_room_every_event_of_every_class_is_there() {
     let pids = load(&place, ROUNDS);
     rig.assert_closes(Kind::ALL);
     for pid in pids {
-        let mine = |kind| {
+        let mine = |rig: &Rig, kind| {
             rig.events().filter(|e| e.kind() == kind && e.task().is_some_and(|task| task.pid == pid)).count()
                 as u64
         };
         for (kind, each) in EACH.iter().chain(crate::file_load::EACH) {
-            let (seen, all) = (mine(*kind), each * ROUNDS as u64);
-            assert!(seen <= all && seen + rig.skipped() >= all, "{seen} and not {all} of {kind}");
+            let (seen, all) = (mine(&rig, *kind), each * ROUNDS as u64);
+            assert!(seen <= all && seen + rig.skipped(*kind) >= all, "{seen} and not {all} of {kind}");
             assert_eq!(rig.dropped(*kind, Reason::RingFull), 0, "{kind}");
         }
     }
@@ -119,7 +119,7 @@ fn without_room_every_loss_of_every_class_is_counted() {
     load(&place, ROUNDS);
     rig.assert_closes(Kind::ALL);
     for (kind, each) in EACH.iter().chain(crate::file_load::EACH) {
-        let known = rig.stage(*kind, Stage::Attempted) + rig.skipped();
+        let known = rig.attempted(*kind);
         assert!(known >= each * (PROCESSES * ROUNDS) as u64, "{known} of {kind}");
         assert!(rig.dropped(*kind, Reason::RingFull) > 0, "{kind}");
     }

@@ -96,22 +96,39 @@ impl Two {
 }
 
 /// The inode that an open by this name got.
-fn open(path: *const libc::c_char) -> u64 {
+fn try_open(path: *const libc::c_char) -> io::Result<u64> {
     // SAFETY: a string that ends in NUL whatever the other thread writes.
     let fd = unsafe { libc::open(path, libc::O_WRONLY) };
-    assert!(fd >= 0, "{}", io::Error::last_os_error());
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
     let inode = inode_of(fd);
     // SAFETY: ours, and not used any more.
     unsafe { libc::close(fd) };
-    inode
+    Ok(inode)
 }
 
-/// The same, and now and then lets the other thread run where both have but one CPU.
-fn open_in_turn(turn: usize, path: *const libc::c_char) -> u64 {
+fn open(path: *const libc::c_char) -> u64 {
+    try_open(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same through a link that is replaced all the time. A preemptible kernel may find it empty: ext4 clears the text of
+/// a link that is gone while somebody without a lock still reads it. An empty link leads to the directory that it is in,
+/// which cannot be written, so nothing was opened (seen on 7.3, with no program loaded at all).
+fn open_link(path: *const libc::c_char) -> u64 {
+    loop {
+        match try_open(path) {
+            Ok(inode) => return inode,
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EISDIR), "{error}"),
+        }
+    }
+}
+
+/// Now and then lets the other thread run where both have but one CPU.
+fn take_turns(turn: usize) {
     if turn.is_multiple_of(16) {
         thread::yield_now();
     }
-    open(path)
 }
 
 fn inode_of(fd: i32) -> u64 {
@@ -142,16 +159,22 @@ fn opens<'a>(rig: &'a Rig, pid: u32, two: &Path) -> Vec<File<'a>> {
     files.filter(|file| file.task.pid == pid && file.path.starts_with(&prefix)).collect()
 }
 
-/// Every event tells the inode that the role got and the path that goes with it; of how many the name given differed.
-fn check(rig: &Rig, pid: u32, two: &Path, truth: &[u64]) -> usize {
+/// Every event tells an inode that the role got, in its order, and the path that goes with it; none is missing but for
+/// what the kernel skipped. Of how many the name given differed.
+fn check(rig: &mut Rig, pid: u32, two: &Path, truth: &[u64]) -> usize {
     let names = ["file-a", "file-b"].map(|name| two.join(name));
     let path_of = |inode: u64| {
         names.iter().find(|path| fs::metadata(path).expect("a file").ino() == inode).expect("one of the two")
     };
+    let skipped = rig.skipped(Kind::FileOpen);
     let found = opens(rig, pid, two);
-    assert_eq!(found.len(), truth.len(), "an event of every open");
-    let wrong = found.iter().zip(truth).filter(|(file, inode)| {
-        file.object.inode != **inode || file.path != bytes(path_of(**inode)) || file.object.path_joined
+    let (seen, all) = (found.len() as u64, truth.len() as u64);
+    println!("{seen} events of {all} opens, {skipped} runs skipped");
+    assert!(seen <= all && seen + skipped >= all, "what is missing was skipped");
+    let mut truth = truth.iter();
+    let wrong = found.iter().filter(|file| {
+        let inode = file.object.inode;
+        !truth.any(|got| *got == inode) || file.path != bytes(path_of(inode)) || file.object.path_joined
     });
     let wrong: Vec<_> = wrong.take(3).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -187,7 +210,12 @@ fn a_path_that_is_swapped_during_the_open() {
         let other = Arc::clone(&racy);
         let swapping =
             Meanwhile::new(move |turn| other.set(last, if turn.is_multiple_of(2) { b'b' } else { b'a' }));
-        let inodes: Vec<u64> = (0..TRIES).map(|turn| open_in_turn(turn, racy.address())).collect();
+        let inodes: Vec<u64> = (0..TRIES)
+            .map(|turn| {
+                take_turns(turn);
+                open(racy.address())
+            })
+            .collect();
         drop(swapping);
         tell(&report, &inodes);
     });
@@ -196,7 +224,7 @@ fn a_path_that_is_swapped_during_the_open() {
     assert_eq!(truth.len(), TRIES);
     let both = truth.iter().collect::<BTreeSet<_>>().len();
     assert_eq!(both, 2, "the name was swapped meanwhile");
-    let swapped = check(&rig, pid, &path, &truth);
+    let swapped = check(&mut rig, pid, &path, &truth);
     println!("{swapped} of {TRIES} opens were given another name than that of the file they got");
     println!("MATRIX class=toctou_path hook={} result=passed", hook(&rig));
 }
@@ -215,7 +243,12 @@ fn a_link_that_is_turned_during_the_open() {
             std::os::unix::fs::symlink(target, &fresh).expect("a link");
             fs::rename(&fresh, &link).expect("the link");
         });
-        let inodes: Vec<u64> = (0..TRIES).map(|turn| open_in_turn(turn, name.address())).collect();
+        let inodes: Vec<u64> = (0..TRIES)
+            .map(|turn| {
+                take_turns(turn);
+                open_link(name.address())
+            })
+            .collect();
         drop(turning);
         tell(&report, &inodes);
     });
@@ -224,7 +257,7 @@ fn a_link_that_is_turned_during_the_open() {
     assert_eq!(truth.len(), TRIES);
     let both = truth.iter().collect::<BTreeSet<_>>().len();
     assert_eq!(both, 2, "the link was turned meanwhile");
-    check(&rig, pid, &path, &truth);
+    check(&mut rig, pid, &path, &truth);
     println!("MATRIX class=toctou_link hook={} result=passed", hook(&rig));
 }
 
@@ -357,8 +390,8 @@ fn a_path_that_is_changed_while_the_kernel_reads_it() {
     let truth = told(&report);
     let first = fs::metadata(path.join("file-a")).expect("a file").ino();
     assert!(truth.iter().all(|inode| *inode == first), "the kernel had read the first part");
-    let flagged = if compares(&rig) { ROUNDS } else { 0 };
-    assert_eq!(check(&rig, pid, &path, &truth), flagged);
+    let flagged = if compares(&rig) { opens(&rig, pid, &path).len() } else { 0 };
+    assert_eq!(check(&mut rig, pid, &path, &truth), flagged);
     for file in opens(&rig, pid, &path).iter().take(flagged) {
         assert!(file.given.ends_with(b"/file-b"), "{file:#?}");
     }

@@ -15,6 +15,9 @@ pub struct Gap {
     pub reason: &'static str,
     /// Losses by class; classes that lost nothing are left out.
     pub classes: Vec<(Kind, u64)>,
+    /// Where the kernel skipped runs of programs: which and how many. Those of programs that report one class are in the
+    /// losses by class; of the others nobody knows what they would have told.
+    pub runs: Vec<(&'static str, u64)>,
     /// Sequence numbers of the first and the last of them, if they had any.
     pub sequences: Option<(u64, u64)>,
     /// Kernel times of the first and the last of them, boot clock.
@@ -196,7 +199,13 @@ pub fn merged(frame: &Frame, wall_ns: u64, each: &[Merged], others: &[(Kind, u64
 /// Events are missing in this sink.
 pub fn gap(frame: &Frame, wall_ns: u64, gap: &Gap, out: &mut Vec<u8>) {
     let total: u64 = gap.classes.iter().map(|(_, n)| n).sum();
-    let message = format!("{total} events are missing here: {}", gap.reason);
+    let runs: u64 = gap.runs.iter().map(|(_, n)| n).sum();
+    let message = match runs.saturating_sub(total) {
+        0 => format!("{total} events are missing here: {}", gap.reason),
+        more => {
+            format!("{total} events are missing here, and up to {more} of unknown classes: {}", gap.reason)
+        }
+    };
     record(frame, wall_ns, "events_lost", "failure", &message, out, |o| {
         o.object(key!("loss"), |o| {
             o.plain(key!("sink"), gap.sink.as_bytes());
@@ -205,6 +214,12 @@ pub fn gap(frame: &Frame, wall_ns: u64, gap: &Gap, out: &mut Vec<u8>) {
             o.object(key!("classes"), |o| {
                 gap.classes.iter().for_each(|(kind, n)| o.number(Key::of_kind(*kind), *n))
             });
+            if !gap.runs.is_empty() {
+                o.objects(key!("programs"), &gap.runs, |(program, runs), o| {
+                    o.plain(key!("program"), program.as_bytes());
+                    o.number(key!("runs"), *runs);
+                });
+            }
             if let Some((first, last)) = gap.sequences {
                 o.number(key!("first_sequence"), first);
                 o.number(key!("last_sequence"), last);

@@ -241,6 +241,7 @@ fn a_gap_counts_what_is_missing_by_class() {
         sink: "file",
         reason: "unwritable",
         classes: vec![(Kind::Exec, 3), (Kind::Exit, 4)],
+        runs: Vec::new(),
         sequences: Some((10, 20)),
         times_ns: (0, 1_000_000_000),
     };
@@ -252,4 +253,23 @@ fn a_gap_counts_what_is_missing_by_class() {
     let loss = &line["sentineledge"]["loss"];
     assert_eq!((&loss["events"], &loss["classes"]), (&json!(7), &json!({"exec": 3, "exit": 4})));
     assert_eq!((&loss["first_sequence"], &loss["last_sequence"]), (&json!(10), &json!(20)));
+    assert!(loss.get("programs").is_none());
+}
+
+#[test]
+fn a_gap_names_the_programs_that_the_kernel_skipped() {
+    let gap = Gap {
+        sink: "all",
+        reason: "skipped",
+        classes: vec![(Kind::Exit, 2)],
+        runs: vec![("se_exit", 2), ("se_sys_exit", 9)],
+        sequences: None,
+        times_ns: (0, 1_000_000_000),
+    };
+    let mut out = Vec::new();
+    own::gap(&Frame::new(&host(), Arc::from([]), 16), 5, &gap, &mut out);
+    let line: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(line["message"], "2 events are missing here, and up to 9 of unknown classes: skipped");
+    let programs = json!([{"program": "se_exit", "runs": 2}, {"program": "se_sys_exit", "runs": 9}]);
+    assert_eq!(line["sentineledge"]["loss"]["programs"], programs);
 }
