@@ -112,6 +112,8 @@ static __always_inline void on_rename(struct pt_regs *regs, long ret, const enum
 
 	if (ret || !buf)
 		return;
+	/* Of what, only a name says. */
+	se_directories__moved();
 	se_syscall_args(regs, &args);
 	if (call == SE_CALL_RENAME) {
 		se_start(&buf->at, task, SE_AT_FDCWD, args.arg[0], true);

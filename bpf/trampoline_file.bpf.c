@@ -365,6 +365,13 @@ static __always_inline void before_rename(__u64 *ctx)
 
 SE_TRAMPOLINE_PLAIN(se_t_rename_in, "fentry/security_path_rename", before_rename)
 
+static __always_inline bool is_directory(struct dentry *dentry)
+{
+	struct inode *inode = SE_LOAD(dentry, d_inode);
+
+	return (SE_LOAD(inode, i_mode) & SE_S_IFMT) == SE_S_IFDIR;
+}
+
 static __always_inline void on_rename(__u64 *ctx, const enum se_walker walker)
 {
 	struct se_deed deed = {.lane = SE_LANE_T_RENAME,
@@ -377,7 +384,11 @@ static __always_inline void on_rename(__u64 *ctx, const enum se_walker walker)
 	struct se_pending *pending = se_pending__end(SE_FILE_RENAME, dentry);
 	struct se_buf *buf = se_file__buf(SE_LANE_T_RENAME);
 
-	if (!buf || !pending || se_is_refused(se_arg(ctx, 1)))
+	if (se_is_refused(se_arg(ctx, 1)))
+		return;
+	if (is_directory(dentry) || is_directory(SE_LOAD(renamed, new_dentry)))
+		se_directories__moved();
+	if (!buf || !pending)
 		return;
 	/* Two names of one file: the kernel has done nothing and says that it worked. */
 	if (pending->object.inode == pending->replaced.inode &&

@@ -316,6 +316,7 @@ struct file {
 /* The one argument of vfs_rename(), since 5.12 and in the later builds of 5.10. */
 struct renamedata {
 	struct dentry *old_dentry;
+	struct dentry *new_dentry;
 };
 
 struct fdtable {

@@ -3,8 +3,11 @@
  * What is let through: se_admit() for every kind, se_judge() for files before it.
  *
  * se_judge() says what the configuration has on a path without building it: the verdict on a directory is
- * kept for some seconds, and a path is built and compared only when none is kept. A directory that is
- * renamed meanwhile keeps its old verdict for so long.
+ * kept for some seconds, and a path is built and compared only when none is kept. Whatever takes directories to
+ * other paths voids all verdicts: mounts, by the counter of their namespace, and renames, by one that the programs
+ * on renames keep. Not seen is a rename on a host where the class is switched off, by another host that has the
+ * file system too, or through an io_uring with a success that is announced to nobody; then a directory keeps its
+ * old verdict for so long.
  *
  * se_admit() counts the attempt and everything that ends it: excluded, merged into an equal event of the
  * same window, over the limit of the bulk ring.
@@ -102,6 +105,18 @@ static __always_inline struct se_verdict se_compare(struct se_buf *buf, struct t
 	return verdict;
 }
 
+/*
+ * Voids the verdicts, after a rename that may have been one of a directory. A path is built in about a microsecond,
+ * so whoever renames all the time makes opens a little slower and blinds nobody.
+ */
+static __always_inline void se_directories__moved(void)
+{
+	__u32 zero = 0, *moves = bpf_map_lookup_elem(&se_moves, &zero);
+
+	if (moves)
+		__sync_fetch_and_add(moves, 1);
+}
+
 /* What the configuration has on a directory. */
 static __always_inline struct se_verdict
 se_judge_directory(struct se_buf *buf, struct task_struct *task, struct vfsmount *mnt,
@@ -112,19 +127,22 @@ se_judge_directory(struct se_buf *buf, struct task_struct *task, struct vfsmount
 	struct se_judged *judged, fresh = {};
 	/* A load, where the clock is a call. */
 	__u64 now = bpf_jiffies64();
-	/* A root that is made ready and then entered by pivot_root() has other paths from then on. */
-	__u64 mounts = SE_LOAD(task, nsproxy, mnt_ns, event);
+	__u32 zero = 0, *moves = bpf_map_lookup_elem(&se_moves, &zero);
 
+	/* All that voids a verdict is read before the path is: what changes meanwhile voids this one. */
+	fresh.until = now + SE_JUDGED_JIFFIES;
+	/* A root that is made ready and then entered by pivot_root() has other paths from then on. */
+	fresh.mounts = SE_LOAD(task, nsproxy, mnt_ns, event);
+	if (switches)
+		fresh.generation = *(volatile __u32 *)&switches->generation;
+	if (moves)
+		fresh.moves = *(volatile __u32 *)moves;
 	key.inode = SE_LOAD(dentry, d_inode, i_ino);
 	judged = bpf_map_lookup_elem(&se_directories, &key);
-	if (judged && switches && judged->until > now && judged->mounts == mounts &&
-	    judged->generation == switches->generation)
+	if (judged && judged->until > now && judged->mounts == fresh.mounts &&
+	    judged->generation == fresh.generation && judged->moves == fresh.moves)
 		return judged->verdict;
 	fresh.verdict = se_compare(buf, task, mnt, dentry, walker);
-	fresh.until = now + SE_JUDGED_JIFFIES;
-	fresh.mounts = mounts;
-	if (switches)
-		fresh.generation = switches->generation;
 	bpf_map_update_elem(&se_directories, &key, &fresh, BPF_ANY);
 	return fresh.verdict;
 }

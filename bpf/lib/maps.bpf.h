@@ -240,7 +240,7 @@ struct se_judged {
 	/* Of the task's mount namespace: changes with every mount, so that a path does, too. */
 	__u64 mounts;
 	__u32 generation;
-	__u32 pad;
+	__u32 moves; /* of directories, see se_moves */
 };
 
 /* Verdicts on directories, so that a path is only built and compared once in a while. */
@@ -250,6 +250,14 @@ struct {
 	__type(key, struct se_directory);
 	__type(value, struct se_judged);
 } se_directories SEC(".maps") __weak;
+
+/* How often a directory was renamed, which takes all that is below to other paths. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} se_moves SEC(".maps") __weak;
 
 /* Exclusions, see enum se_skip. */
 struct {

@@ -181,6 +181,7 @@ __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pendi
 		break;
 	case SE_OP_RENAMEAT:
 		kept->kind = SE_KIND_FILE_RENAME;
+		se_directories__moved();
 		kept->op = kept->flags & SE_REQUEST_EXCHANGE ? SE_FILE_EXCHANGE : SE_FILE_RENAME;
 		kept->two = true;
 		break;

@@ -29,3 +29,4 @@ mod trampoline;
 mod uring;
 mod uring_net;
 mod uring_ring;
+mod verdicts;
