@@ -119,6 +119,7 @@ static __always_inline void on_submit(struct io_kiocb *req)
 	__builtin_memset(kept, 0, __builtin_offsetof(struct se_request, name));
 	if (!se_request__fill(kept, req))
 		return;
+	se_request__keep_starts(kept, lane);
 	if (kept->opcode == SE_OP_ACCEPT && kept->flags & SE_ACCEPT_MULTISHOT)
 		bpf_map_update_elem(&se_multishots, &kept->completion, &kept->slot, BPF_ANY);
 	if (BPF_CORE_READ(req, flags) & SE_REQUEST_CQE_SKIP ||

@@ -75,6 +75,13 @@ struct se_completion {
 	__u64 user_data;
 };
 
+/* Where a name starts from, as a directory; `inode` tells whether the dentry still is that directory's. */
+struct se_from {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+	__u64 inode;
+};
+
 /* What is kept of a request until it is done. */
 struct se_request {
 	struct se_actor actor;
@@ -83,7 +90,8 @@ struct se_request {
 		descriptor;	  /* here, as the stack has no room for it on kernels before 6.8 */
 	struct task_struct *task; /* that submitted it */
 	struct file *file;	  /* that it works on */
-	__u64 value;		  /* O_*, or a length */
+	struct se_from from, other_from;
+	__u64 value; /* O_*, or a length */
 	__s32 dfd;
 	__s32 other_dfd;
 	__s32 fd;    /* to close, -1: the slot */

@@ -83,6 +83,57 @@ static __always_inline struct task_struct *se_request__task(struct se_request *k
  * each has a stack of its own.
  */
 
+static __always_inline void se_request__keep_from(struct se_from *from, struct se_start *at,
+						  struct task_struct *task, __s32 dirfd,
+						  const __u8 *name)
+{
+	se_start(at, task, dirfd, (__u64)name, false);
+	from->mnt = at->mnt;
+	from->dentry = at->dentry;
+	from->inode = SE_LOAD(at->dentry, d_inode, i_ino);
+}
+
+/*
+ * Keeps where the names of a request that was just submitted start from. The request may be done only after the program
+ * has closed the descriptor of the directory, or has ended, and then nothing else tells.
+ */
+__noinline int se_request__keep_starts(struct se_request *kept, __u32 lane)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct se_buf *buf = se_file__buf(lane);
+
+	if (!kept || !buf)
+		return 0;
+	se_request__keep_from(&kept->from, &buf->at, task, kept->dfd, kept->name);
+	switch (kept->opcode) {
+	case SE_OP_RENAMEAT:
+	case SE_OP_LINKAT:
+	case SE_OP_SYMLINKAT:
+		se_request__keep_from(&kept->other_from, &buf->other, task, kept->other_dfd,
+				      kept->other);
+	}
+	return 0;
+}
+
+/*
+ * Finds where a name starts from. Once a thread of the kernel tidies up, what was the submitter's may be another
+ * task's.
+ */
+static __always_inline void se_request__start(struct se_start *at, struct task_struct *task,
+					      __s32 dirfd, const __u8 *name,
+					      const struct se_from *from)
+{
+	struct task_struct *current_task = (void *)bpf_get_current_task();
+	bool tidies = BPF_CORE_READ(current_task, flags) & SE_PF_KTHREAD;
+
+	se_start(at, task, dirfd, (__u64)name, false);
+	if ((tidies || !at->mnt) && from->inode &&
+	    SE_LOAD(from->dentry, d_inode, i_ino) == from->inode) {
+		at->mnt = from->mnt;
+		at->dentry = from->dentry;
+	}
+}
+
 /* Room for a descriptor, as the stack has none left. What is written last in a record comes later. */
 static __always_inline struct se_descriptor *se_request__descriptor(struct se_buf *buf)
 {
@@ -166,7 +217,7 @@ __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pendi
 	if (!kept || !buf)
 		return 0;
 	task = se_request__task(kept);
-	se_start(&buf->at, task, kept->dfd, (__u64)kept->name, false);
+	se_request__start(&buf->at, task, kept->dfd, kept->name, &kept->from);
 	switch (kept->opcode) {
 	case SE_OP_OPENAT:
 	case SE_OP_OPENAT2:
@@ -195,7 +246,7 @@ __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pendi
 	case SE_OP_SYMLINKAT:
 		kept->kind = SE_KIND_FILE_LINK;
 		kept->op = SE_FILE_SYMLINK;
-		se_start(&buf->at, task, kept->other_dfd, (__u64)kept->other, false);
+		se_request__start(&buf->at, task, kept->other_dfd, kept->other, &kept->other_from);
 		break;
 	case SE_OP_UNLINKAT:
 		kept->kind = SE_KIND_FILE_DELETE;
@@ -229,7 +280,8 @@ __noinline int se_request__done(struct se_request *kept, __u32 lane, __u32 pendi
 	two = said->two;
 	follows = said->follows;
 	if (two)
-		se_start(&buf->other, task, kept->other_dfd, (__u64)kept->other, false);
+		se_request__start(&buf->other, task, kept->other_dfd, kept->other,
+				  &kept->other_from);
 	buf = se_file__done(&deed, task, buf, two, follows,
 			    kept->opcode == SE_OP_FTRUNCATE ? &kept->value : NULL, SE_WALK_LOOP);
 	if (!buf)
