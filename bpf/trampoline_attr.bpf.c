@@ -76,34 +76,47 @@ static __always_inline __s64 se_atime_ns(const struct inode *inode)
 	return SE_TIMESPEC(plain, i_atime);
 }
 
+/* Through this mount, which is in the namespace, the whole file system with that root is seen. */
+static __always_inline bool se_mount_fits(struct mount *mount, struct mnt_namespace *namespace,
+					  struct dentry *root)
+{
+	return BPF_CORE_READ((struct mount___owned *)mount, mnt_ns) == namespace &&
+	       BPF_CORE_READ(mount, mnt.mnt_root) == root;
+}
+
 /*
  * A mount in the task's namespace through which the whole file system is seen. If none was found that of the task's root:
  * the path is right if the file is below, and else says that it begins somewhere else.
+ *
+ * What the kernel's list looks like is asked once, before either loop: an answer that is kept over a loop may end up on
+ * the stack, where verifiers lose it, and they then look at the way that this kernel does not have.
  */
 static __always_inline struct vfsmount *se_mount_of(struct super_block *sb,
 						    struct task_struct *task)
 {
 	struct mnt_namespace *namespace = SE_LOAD(task, nsproxy, mnt_ns);
 	struct dentry *root = BPF_CORE_READ((struct super_block___root *)sb, s_root);
-	const bool linked = bpf_core_field_exists(((struct mount___linked *)0)->mnt_next_for_sb);
 	struct mount *mount;
 	void *at;
 
-	if (linked)
-		at = BPF_CORE_READ((struct super_block___linked *)sb, s_mounts);
-	else
-		at = BPF_CORE_READ((struct super_block___list *)sb, s_mounts.next);
+	if (bpf_core_field_exists(((struct mount___linked *)0)->mnt_next_for_sb)) {
+		mount = BPF_CORE_READ((struct super_block___linked *)sb, s_mounts);
+#pragma clang loop unroll(disable)
+		for (int i = 0; i < SE_MOUNTS_MAX && mount; i++) {
+			if (se_mount_fits(mount, namespace, root))
+				return (void *)mount + bpf_core_field_offset(struct mount, mnt);
+			mount = BPF_CORE_READ((struct mount___linked *)mount, mnt_next_for_sb);
+		}
+		return SE_LOAD(task, fs, root.mnt);
+	}
+	at = BPF_CORE_READ((struct super_block___list *)sb, s_mounts.next);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < SE_MOUNTS_MAX && at; i++) {
-		mount = linked ? at : at - bpf_core_field_offset(struct mount___list, mnt_instance);
 		/* The head of the list is in the super block, where this finds nothing that fits. */
-		if (BPF_CORE_READ((struct mount___owned *)mount, mnt_ns) == namespace &&
-		    BPF_CORE_READ(mount, mnt.mnt_root) == root)
+		mount = at - bpf_core_field_offset(struct mount___list, mnt_instance);
+		if (se_mount_fits(mount, namespace, root))
 			return (void *)mount + bpf_core_field_offset(struct mount, mnt);
-		if (linked)
-			at = BPF_CORE_READ((struct mount___linked *)mount, mnt_next_for_sb);
-		else
-			at = BPF_CORE_READ((struct mount___list *)mount, mnt_instance.next);
+		at = BPF_CORE_READ((struct mount___list *)mount, mnt_instance.next);
 	}
 	return SE_LOAD(task, fs, root.mnt);
 }
