@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub image_ns: u64,
     /// When it exited or was presumed to.
     pub exit_ns: u64,
+    /// Its session's leader as a full record last named it, pid and start; 0 if it is not known or gone.
+    pub session: (u32, u64),
     /// The snapshot that last showed it.
     pub round: u32,
     /// Process id, as the node's.
@@ -86,6 +88,7 @@ impl Entry {
             held: None,
             image_ns,
             exit_ns: 0,
+            session: (0, 0),
             round: 0,
             prev: NONE,
             next: NONE,

@@ -313,24 +313,30 @@ impl Table {
     fn subject(&mut self, slot: Slot, time_ns: u64, task: &Task<'_>) -> Subject {
         let process = Arc::clone(&self.entries.at(slot).node);
         Subject {
-            session_leader: self.session_leader(&process, task),
+            session_leader: self.session_leader(slot, &process, task),
             process: Some(process),
             parent: self.parent(time_ns, task),
             ..Subject::default()
         }
     }
 
-    fn session_leader(&mut self, process: &Process, task: &Task<'_>) -> Option<EntityId> {
-        if task.sid == 0 || task.leader_start_ns == 0 {
+    /// The leader of the session that the record names, or that the process was in when one last named it.
+    fn session_leader(&mut self, slot: Slot, process: &Process, task: &Task<'_>) -> Option<EntityId> {
+        let entry = self.entries.at_mut(slot);
+        if !task.brief {
+            entry.session = (task.sid, task.leader_start_ns);
+        }
+        let (sid, leader_start_ns) = entry.session;
+        if sid == 0 || leader_start_ns == 0 {
             return None;
         }
-        if (task.sid, task.leader_start_ns) == (process.pid, process.start_ns) {
+        if (sid, leader_start_ns) == (process.pid, process.start_ns) {
             return Some(process.entity_id);
         }
-        let known = self.find(task.sid, task.leader_start_ns);
+        let known = self.find(sid, leader_start_ns);
         Some(match known {
             Some(slot) => self.entries.at(slot).node.entity_id,
-            None => entity_id(self.boot, task.sid, task.leader_start_ns),
+            None => entity_id(self.boot, sid, leader_start_ns),
         })
     }
 

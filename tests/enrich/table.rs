@@ -223,6 +223,20 @@ fn session_leaders_are_named_even_when_unknown() {
 }
 
 #[test]
+fn a_record_without_a_session_is_of_the_one_that_was_named_last() {
+    let mut t = Fixture::started(100, 16);
+    let full = |sid, start| Task { sid, leader_start_ns: start, ..task((20, 15), INIT) };
+    let brief = || Task { brief: true, ..task((20, 15), INIT) };
+    let mut leader = |task| t.apply(&exec_failed_of(20, task)).session_leader;
+    assert_eq!(leader(brief()), None);
+    assert_eq!(leader(full(77, 70)), Some(entity_id(BOOT, 77, 70)));
+    assert_eq!(leader(brief()), Some(entity_id(BOOT, 77, 70)));
+    assert_eq!(leader(full(20, 15)), Some(entity_id(BOOT, 20, 15)));
+    assert_eq!(leader(brief()), Some(entity_id(BOOT, 20, 15)));
+    assert_eq!((leader(full(77, 0)), leader(brief())), (None, None));
+}
+
+#[test]
 fn kernel_threads_have_their_own_names() {
     let mut t = Fixture::new(&config(100, 16));
     let thread = |comm: &'static [u8], id, parent| Task { kernel_thread: true, comm, ..task(id, parent) };
