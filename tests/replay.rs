@@ -414,3 +414,45 @@ fn rules_are_tried_on_a_capture() {
     let said = stderr(&fixture.run(&named));
     assert!(said.contains("rules.yml:") && said.contains("begins"), "{said}");
 }
+
+/// What a finding tells beside the event, held against a golden file: `WRITE_GOLDEN=1 cargo test --test replay` writes it
+/// anew. Times are left out, as they depend on when this host was started.
+#[test]
+fn a_finding_tells_what_its_process_tree_did_before() {
+    let fixture = Fixture::new(1);
+    let rules = fixture.path("rules.yml");
+    let rule = "title: A file gone\nid: 7d1f43ad-7a6f-4d43-a7a5-3c0e6e3a2f11\nlogsource: {category: file_delete, product: linux}\ndetection: {a: {TargetFilename|startswith: /}, condition: a}\nlevel: high\n";
+    fs::write(&rules, rule).unwrap();
+    let arguments = ["--findings", "--rules", rules.to_str().unwrap()];
+    let text = fixture.replay(&arguments);
+    let mut finding: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(ecs::check(&finding), [""; 0], "{finding}");
+    let mut details = finding["sentineledge"]["finding"].take();
+    let number = details["event_sequence"].as_u64().unwrap();
+    let before: Vec<u64> = details["preceding"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["event"]["sequence"].as_u64().unwrap())
+        .collect();
+    assert!(before.is_sorted() && before.iter().all(|sequence| *sequence < number), "{before:?} {number}");
+    for event in details["preceding"].as_array_mut().unwrap() {
+        assert!(event["@timestamp"].as_str().is_some_and(|time| time.ends_with('Z')));
+        event.as_object_mut().unwrap().remove("@timestamp");
+    }
+    for key in ["first", "last", "source"] {
+        details.as_object_mut().unwrap().remove(key);
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/finding.json");
+    let told = format!("{details:#}\n");
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        fs::write(&golden, &told).unwrap();
+    }
+    assert_eq!(told, fs::read_to_string(&golden).unwrap());
+
+    fixture.configure("without.toml", "[security]\npreceding_events_size = 0\n");
+    let without = fixture.path("without.toml");
+    let text = fixture.replay(&[&arguments[..], &["--config", without.to_str().unwrap()]].concat());
+    let finding: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(finding["sentineledge"]["finding"]["preceding"], Value::Null);
+}

@@ -356,6 +356,9 @@ keys! {
         shadow_rules: names(Items::Rules) = "[]", Ours, Reload;
         /// Findings of milder rules are counted and not written.
         min_level: word(&["informational", "low", "medium", "high", "critical"]) = "\"low\"", Ours, Reload;
+        /// Memory for the latest events of each process tree, so that a finding tells what came before it. 2 MB hold the
+        /// last sixteen of about 500 trees.
+        preceding_events_size: bytes(64 * KIB, GIB, Some("findings do not tell")) = "\"2MB\"", Ours, Restart;
     }
     aliases {}
 

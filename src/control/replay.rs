@@ -17,6 +17,7 @@ use super::source::{self, Source};
 use super::worker::{Detection, Worker};
 use crate::detect;
 use crate::detect::load::Rules;
+use crate::detect::trail::Trail;
 use crate::enrich::{self, Enricher, Names};
 use crate::event::Kind;
 use crate::event::ecs::Frame;
@@ -121,6 +122,7 @@ pub fn run(replay: &Replay, metrics: &Arc<Metrics>) -> Result<Replayed, Error> {
     let detection = replay.detection.as_ref().map(|backtest| Detection {
         slot: Arc::new(Slot::of(Arc::clone(&backtest.rules))),
         novelty: Arc::default(),
+        trail: Arc::new(Trail::new(backtest.config.trail_bytes)),
         hits: hits_in,
         only_findings: backtest.only_findings,
     });

@@ -23,6 +23,7 @@ use super::worker::{Detection, Worker};
 use super::{directory, loss, own, privileges, rules, state, summary};
 use crate::config::{Errors, Resolved};
 use crate::detect;
+use crate::detect::trail::Trail;
 use crate::enrich::{Enricher, Names, Sources, host};
 use crate::event::ecs::Frame;
 use crate::event::{Host, Kind};
@@ -217,6 +218,7 @@ impl Agent {
             detection: Some(Detection {
                 slot: Arc::clone(&shared.slot),
                 novelty: Arc::clone(&shared.novelty),
+                trail: Arc::new(Trail::new(config.detect.trail_bytes)),
                 hits: hits_in,
                 only_findings: false,
             }),

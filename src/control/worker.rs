@@ -15,6 +15,7 @@ use crate::decode;
 use crate::detect::judge::{Case, Hit, Judge};
 use crate::detect::load::Rules;
 use crate::detect::novelty::Novelty;
+use crate::detect::trail::{Steps, Trail};
 use crate::detect::view::Input;
 use crate::enrich::Names;
 use crate::event::ecs::{self, Frame};
@@ -56,10 +57,20 @@ pub struct Detection {
     pub slot: Arc<Slot>,
     /// What programs usually do.
     pub novelty: Arc<Novelty>,
+    /// What process trees did lately.
+    pub trail: Arc<Trail>,
     /// Where hits go.
     pub hits: Sender<Vec<Hit>>,
     /// Lines of events are not written.
     pub only_findings: bool,
+}
+
+/// What a worker needs to judge, kept from batch to batch, and what it found in the one at hand.
+#[derive(Default)]
+struct Judging {
+    judge: Judge,
+    hits: Vec<Hit>,
+    steps: Steps,
 }
 
 impl std::fmt::Debug for Worker {
@@ -86,7 +97,7 @@ impl Tally {
 impl Worker {
     /// Runs until the pipeline is gone.
     pub fn run(&self, beacon: &Beacon) {
-        let mut judge = Judge::default();
+        let mut judging = Judging::default();
         while let Ok(work) = self.work.recv() {
             beacon.beat();
             let mut frame = self.frame.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
@@ -94,9 +105,8 @@ impl Worker {
             frame.created_ns = work.created_ns;
             // One generation for all of the batch.
             let rules = self.detection.as_ref().and_then(|detection| detection.slot.get());
-            let mut hits = Vec::new();
             let batch = catch_unwind(AssertUnwindSafe(|| {
-                self.lines(&work, &frame, rules.as_ref().map(|rules| (rules, &mut judge)), &mut hits)
+                self.lines(&work, &frame, rules.as_ref().map(|rules| (rules, &mut judging)))
             }));
             let mut batch = batch.unwrap_or_else(|_| self.lost(&work));
             if self.detection.as_ref().is_some_and(|detection| detection.only_findings) {
@@ -104,20 +114,22 @@ impl Worker {
             }
             let batch = Arc::new(batch);
             self.sinks.offer(&batch);
-            if let Some(detection) = self.detection.as_ref().filter(|_| !hits.is_empty()) {
-                // The receiver outlives the workers.
-                let _ = detection.hits.send(hits);
+            if let Some(detection) = &self.detection {
+                if rules.is_none() {
+                    detection.trail.forget();
+                }
+                // Also without hits, and after a panic: the trail counts on every batch.
+                let hits = std::mem::take(&mut judging.hits);
+                let hits = detection.trail.take(work.index, &mut judging.steps, hits);
+                if !hits.is_empty() {
+                    // The receiver outlives the workers.
+                    let _ = detection.hits.send(hits);
+                }
             }
         }
     }
 
-    fn lines(
-        &self,
-        work: &Work,
-        frame: &Frame,
-        mut judge: Option<(&Arc<Rules>, &mut Judge)>,
-        hits: &mut Vec<Hit>,
-    ) -> Batch {
+    fn lines(&self, work: &Work, frame: &Frame, mut judging: Option<(&Arc<Rules>, &mut Judging)>) -> Batch {
         let mut batch = Batch {
             index: work.index,
             bytes: Vec::with_capacity(work.items.len() * TYPICAL_LINE_BYTES),
@@ -134,7 +146,8 @@ impl Worker {
             let is_cut = ecs::line(&event, &item.context, frame, &self.names, &mut batch.bytes);
             cut.0[item.kind.index()] += u64::from(is_cut);
             emitted.0[item.kind.index()] += 1;
-            if let (Some((rules, judge)), Some(detection)) = (&mut judge, &self.detection) {
+            if let (Some((rules, judging)), Some(detection)) = (&mut judging, &self.detection) {
+                let Judging { judge, hits, steps } = &mut **judging;
                 let input = Input {
                     event: &event,
                     context: &item.context,
@@ -144,6 +157,9 @@ impl Worker {
                 };
                 let (sequence, wall_offset_ns) = (item.context.sequence, frame.wall_offset_ns);
                 judge.judge(&Case { rules, input, sequence, wall_offset_ns }, &detection.novelty, hits);
+                if detection.trail.is_kept() {
+                    steps.note(&event, &item.context, wall_offset_ns);
+                }
             }
             batch.lines.push(Line {
                 end: batch.bytes.len(),

@@ -13,6 +13,7 @@ use super::finding::Together;
 use super::judge::Hit;
 use super::load::Rules;
 use super::sigma::row::Row;
+use super::trail::Before;
 
 /// Hits may come this much out of order, as they do from several CPUs and workers.
 const TOLERANCE_NS: u64 = 200_000_000;
@@ -75,6 +76,7 @@ struct Recent {
     sequence: u64,
     line: Box<[u8]>,
     wall_offset_ns: i64,
+    preceding: Before,
 }
 
 /// The state of all correlations.
@@ -113,6 +115,7 @@ impl Combiner {
             sequence: hit.sequence,
             line: hit.line.clone(),
             wall_offset_ns: hit.wall_offset_ns,
+            preceding: Arc::clone(&hit.preceding),
         });
         for fed in &hit.feeds {
             // The hit may be of an older generation than the state.
@@ -184,6 +187,7 @@ impl Combiner {
             suppressed: fired.suppressed,
             times_ns: (wall(fired.first_ns), wall(fired.last_ns)),
             line: newest.map(|recent| recent.line.clone()),
+            preceding: newest.map(|recent| Arc::clone(&recent.preceding)).unwrap_or_default(),
         })
     }
 }

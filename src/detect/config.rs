@@ -25,4 +25,6 @@ pub struct Config {
     pub shadow: Vec<String>,
     /// Findings of milder rules are counted only.
     pub min_level: Level,
+    /// Memory for what process trees did lately; 0: none.
+    pub trail_bytes: usize,
 }

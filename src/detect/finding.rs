@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::judge::Hit;
 use super::sigma::rule::About;
+use super::trail::{Before, Preceding};
 use crate::event::json::rfc3339;
-use crate::event::{Image, Process};
+use crate::event::{EntityId, Image, Process};
 
 /// Ancestors that a finding shows with their arguments.
 const ANCESTORS_MAX: usize = 32;
@@ -89,6 +90,8 @@ pub struct Together {
     pub times_ns: (u64, u64),
     /// The line of the newest of the events, if it is still known.
     pub line: Option<Box<[u8]>>,
+    /// What its process tree did before.
+    pub preceding: Before,
 }
 
 /// The line of a correlation, without its newline: that of its newest event, with what they all have in common.
@@ -117,6 +120,7 @@ pub fn together(together: &Together) -> Vec<u8> {
         if together.suppressed > 0 {
             details.insert("suppressed".into(), together.suppressed.into());
         }
+        preceding(details, &together.preceding);
         of_rule(details, rule);
     }
     alert(value, rule, "correlation", (!group.is_empty()).then(|| group.join(", ")), details)
@@ -250,6 +254,7 @@ fn details(hit: &Hit, about: &About, fold: &Fold) -> Value {
         if !ancestors.is_empty() {
             details.insert("ancestors".into(), ancestors.into());
         }
+        preceding(details, &hit.preceding);
         if fold.count > 1 {
             details.insert("keys".into(), json!(fold.keys));
             details.insert("distinct".into(), json!(fold.distinct));
@@ -257,6 +262,39 @@ fn details(hit: &Hit, about: &About, fold: &Fold) -> Value {
         of_rule(details, about);
     }
     details
+}
+
+/// What the process tree did before, as short events.
+fn preceding(details: &mut Map<String, Value>, before: &[Preceding]) {
+    if before.is_empty() {
+        return;
+    }
+    let event = |step: &Preceding| {
+        let mut event = json!({
+            "@timestamp": time(step.wall_ns),
+            "event": { "action": step.kind.name(), "sequence": step.sequence },
+            "process": {
+                "pid": step.pid,
+                "entity_id": hex(&step.entity_id),
+                "name": String::from_utf8_lossy(&step.name),
+            },
+        });
+        if let Some(event) = event.as_object_mut() {
+            if !step.text.is_empty() {
+                let more = if step.is_cut { "…" } else { "" };
+                event.insert("message".into(), (String::from_utf8_lossy(&step.text) + more).into());
+            }
+            if step.count > 1 {
+                event.insert("count".into(), step.count.into());
+            }
+        }
+        event
+    };
+    details.insert("preceding".into(), before.iter().map(event).collect());
+}
+
+fn hex(id: &EntityId) -> String {
+    id.hex().map(char::from).iter().collect()
 }
 
 /// What ECS has no field for of what a rule says of itself.
@@ -281,10 +319,9 @@ fn ancestor(process: &Process) -> Value {
     let image: &Image = &process.image;
     let args = image.args.get(..ARGS_MAX).unwrap_or(&image.args);
     let args = String::from_utf8_lossy(args.strip_suffix(&[0]).unwrap_or(args)).replace('\0', " ");
-    let entity_id = process.entity_id.hex().map(char::from).iter().collect::<String>();
     json!({
         "pid": process.pid,
-        "entity_id": entity_id,
+        "entity_id": hex(&process.entity_id),
         "executable": String::from_utf8_lossy(&image.executable),
         "command_line": args,
     })

@@ -185,6 +185,8 @@ mod tests {
             program: None,
             feeds: Vec::new(),
             container: None,
+            session_leader: None,
+            preceding: Arc::default(),
         }
     }
 

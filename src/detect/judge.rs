@@ -14,8 +14,9 @@ use super::sigma::row::Row;
 use super::sigma::rule::About;
 use super::sigma::scratch::Scratch;
 use super::sigma::verdicts::Verdicts;
+use super::trail::Before;
 use super::view::{Input, View};
-use crate::event::{Container, Process};
+use crate::event::{Container, EntityId, Process};
 
 /// Values and how much of each a finding shows.
 const MATCHED_MAX: usize = 16;
@@ -50,6 +51,10 @@ pub struct Hit {
     pub feeds: Vec<Fed>,
     /// Where.
     pub container: Option<Arc<Container>>,
+    /// The leader of its session.
+    pub session_leader: Option<EntityId>,
+    /// What its process tree did before.
+    pub preceding: Before,
 }
 
 /// An event that is being judged.
@@ -82,6 +87,8 @@ impl Case<'_> {
             feeds: Vec::new(),
             process: self.input.context.process.clone(),
             container: self.input.context.container.clone(),
+            session_leader: self.input.context.session_leader,
+            preceding: Before::default(),
         }
     }
 }

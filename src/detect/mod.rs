@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Workers judge ([`judge`]), each with memory of its own, by the generation of rules that is in force at the batch;
-//! one thread correlates what they find ([`combine`]), folds repeats ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`],
-//! aside, and swapped at one point. What is learned from several events is kept by that one thread alone.
+//! what a process tree did before a hit is added on the way ([`trail`]); one thread correlates what they find
+//! ([`combine`]), folds repeats ([`fold`]) and hands lines to the sinks. Rules are read and compiled by [`load`], aside,
+//! and swapped at one point. What is learned from several hits is kept by that one thread alone.
 
 pub mod anomaly;
 pub mod cases;
@@ -29,6 +30,7 @@ pub mod novelty;
 pub mod pack;
 pub mod sighting;
 pub mod sigma;
+pub mod trail;
 pub mod view;
 
 pub use config::Config;
