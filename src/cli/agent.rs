@@ -180,6 +180,18 @@ pub fn blindness(config: &kernel::Config) -> (HashMap<Kind, String>, Option<Stri
     }
 }
 
+/// Rules that the running agent demoted, by id: for one in how many events each is evaluated. None if no agent runs, or
+/// nothing may be read of it.
+pub fn demoted_rules(resolved: &Resolved) -> HashMap<String, u32> {
+    let path = resolved.control.runtime_dir.join(control::rules::DEMOTED);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let rule = |line: &str| {
+        let (id, stride) = line.rsplit_once(' ')?;
+        Some((id.to_owned(), stride.parse().ok()?))
+    };
+    text.lines().filter_map(rule).collect()
+}
+
 /// Lines for people, with colours or without.
 pub fn compact(colour: bool) -> Render {
     let mut renderer = sink::Renderer::new(colour, sink::stdout::width(&io::stdout()));

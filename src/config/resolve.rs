@@ -323,6 +323,7 @@ impl Resolver<'_> {
             shadow: security.shadow_rules.clone(),
             // The table allows the names of levels only.
             min_level: Level::from_name(&security.min_level).unwrap_or(Level::Low),
+            rule_percent: security.rule_cpu_percent,
             trail_bytes: usize::try_from(security.preceding_events_size).unwrap_or(0),
         }
     }

@@ -356,6 +356,10 @@ keys! {
         shadow_rules: names(Items::Rules) = "[]", Ours, Reload;
         /// Findings of milder rules are counted and not written.
         min_level: word(&["informational", "low", "medium", "high", "critical"]) = "\"low\"", Ours, Reload;
+        /// Share of one core that the evaluation of a rule may use, over ten seconds. A rule that uses more is demoted: it is
+        /// evaluated for one of so many events, drawn at random, until it was quiet for a while. The log, `/health`,
+        /// `rules list` and metrics tell. 0 sets no limit.
+        rule_cpu_percent: whole(0, 100, "percent of one core") = "2", Ours, Reload;
         /// Memory for the latest events of each process tree, so that a finding tells what came before it. 2 MB hold the
         /// last sixteen of about 500 trees.
         preceding_events_size: bytes(64 * KIB, GIB, Some("findings do not tell")) = "\"2MB\"", Ours, Restart;

@@ -88,6 +88,19 @@ pub struct RulesFact {
     pub wrong: usize,
     /// The first error: of the set in force, or of a newer one that was not taken on.
     pub error: Option<String>,
+    /// Rules that cost more than their budget.
+    pub demoted: Vec<DemotedFact>,
+}
+
+/// What is known of a rule that is evaluated for some events only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DemotedFact {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// For one in so many.
+    pub stride: u32,
 }
 
 /// Everything that is judged.
@@ -194,7 +207,11 @@ impl Facts {
     }
 
     fn degraded(&self) -> Vec<String> {
-        self.unready().into_iter().chain(self.losses()).collect()
+        let rules = self.rules.iter().flat_map(|rules| &rules.demoted);
+        let rules = rules.map(|DemotedFact { id, title, stride }| {
+            format!("the rule '{title}' ({id}) costs too much and is evaluated for 1 of {stride} events")
+        });
+        self.unready().into_iter().chain(self.losses()).chain(rules).collect()
     }
 
     /// Down for `reasons`, else degraded for `remarks`, else up.
@@ -257,7 +274,12 @@ fn rules(fact: &RulesFact) -> Value {
         "refused": fact.refused,
         "wrong": fact.wrong,
         "error": fact.error,
+        "demoted": fact.demoted.iter().map(demoted).collect::<Vec<Value>>(),
     })
+}
+
+fn demoted(fact: &DemotedFact) -> Value {
+    json!({ "id": fact.id, "title": fact.title, "one_in": fact.stride })
 }
 
 fn canary(fact: &CanaryFact) -> Value {
@@ -370,6 +392,18 @@ mod tests {
         assert!(facts.ready().up && facts.health().brief["status"] == "degraded");
         let told = facts.health().brief["reasons"].to_string();
         assert!(told.contains("up to 3 events of unknown classes"), "{told}");
+    }
+
+    #[test]
+    fn a_demoted_rule_is_told_and_harms_neither_health_nor_readiness() {
+        let mut facts = good();
+        let demoted = DemotedFact { id: "x-1".into(), title: "Costly".into(), stride: 16 };
+        facts.rules.as_mut().unwrap().demoted = vec![demoted];
+        assert!(facts.health().up && facts.ready().up);
+        assert_eq!(facts.health().brief["status"], "degraded");
+        let told = facts.health().brief["reasons"][0].as_str().unwrap().to_owned();
+        assert_eq!(told, "the rule 'Costly' (x-1) costs too much and is evaluated for 1 of 16 events");
+        assert_eq!(facts.health().body["rules"]["demoted"][0]["one_in"], 16);
     }
 
     #[test]

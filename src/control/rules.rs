@@ -4,17 +4,20 @@
 //! changed is compiled as a new generation, which takes the place of the old one at one point: a batch of events is judged
 //! by the generation that was in force when its worker took it. A directory with an error in it keeps the old
 //! generation, and /ready says why; only at the start, when there is no old one, the good rules run without the bad.
+//! It also tells which rules cost too much: in the log, in /health, and in a file for `rules list`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::health::RulesFact;
+use super::health::{DemotedFact, RulesFact};
 use crate::detect;
 use crate::detect::load::{self, Found, Rules};
 use crate::detect::novelty::Novelty;
+use crate::detect::sigma::budget::{Budgets, Change};
 use crate::detect::sigma::set::Gravity;
 use crate::metrics::Metrics;
 use crate::util::beacon::Beacon;
@@ -24,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(3);
 
 /// How often what was learned is written, if it changed.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// File of `runtime_dir`: a line for each demoted rule, its id and for one in how many events it is evaluated.
+pub const DEMOTED: &str = "demoted-rules";
 
 /// Problems that are told one by one in the log; more are summed up.
 const PROBLEMS_SHOWN: usize = 20;
@@ -58,6 +64,8 @@ pub struct Shared {
     /// What programs usually do, and where that is kept.
     pub novelty: Arc<Novelty>,
     usual: PathBuf,
+    /// Where demoted rules are told to whoever lists rules.
+    demoted: PathBuf,
     /// What is told of them.
     pub fact: Arc<Mutex<Option<RulesFact>>>,
     /// The counts.
@@ -78,7 +86,7 @@ pub struct Keeper {
 
 impl Shared {
     /// Shares these settings; nothing is in force yet.
-    pub fn new(config: detect::Config, state_dir: &Path, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(config: detect::Config, state_dir: &Path, runtime_dir: &Path, metrics: &Arc<Metrics>) -> Self {
         let usual = state_dir.join("usual");
         let novelty = Novelty::read(&usual).unwrap_or_else(|error| {
             log::warn!("{}: {error}; what is usual is learned anew", usual.display());
@@ -87,6 +95,7 @@ impl Shared {
         Shared {
             novelty: Arc::new(novelty),
             usual,
+            demoted: runtime_dir.join(DEMOTED),
             config: Arc::new(RwLock::new(config)),
             slot: Arc::default(),
             fact: Arc::default(),
@@ -112,8 +121,12 @@ impl Keeper {
                 Ok(()) => self.renew(false),
                 Err(RecvTimeoutError::Timeout) if self.has_changed() => self.renew(false),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.keep_usual(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let _ = fs::remove_file(&self.shared.demoted);
+                    return self.keep_usual();
+                }
             }
+            self.heed_budgets();
             if self.kept.elapsed() >= KEEP_EVERY {
                 self.kept = Instant::now();
                 self.keep_usual();
@@ -124,6 +137,51 @@ impl Keeper {
     fn keep_usual(&self) {
         if let Err(error) = self.shared.novelty.write(&self.shared.usual) {
             log::warn!("{}: {error}; what is usual is not kept", self.shared.usual.display());
+        }
+    }
+
+    /// Tells of rules that cost too much, and of those that are back.
+    fn heed_budgets(&self) {
+        let Some(rules) = self.shared.slot.get() else { return };
+        let (changes, skipped) = rules.budgets.tick();
+        self.shared.metrics.rule_evaluations_skipped.add(skipped);
+        if changes.is_empty() {
+            return;
+        }
+        for Change { rule, before, stride } in changes {
+            let Some(about) = rules.set.rules().get(rule).map(|rule| &rule.about) else { continue };
+            let place = format!("{}:{}", about.source, about.line);
+            // The steps between are told by /health; the log has the first and the last.
+            match (before, stride) {
+                (1, _) => log::warn!(
+                    "{place}: the rule '{}' costs more than {} % of a core and is evaluated for 1 of {stride} events from now on",
+                    about.title,
+                    self.settings().rule_percent,
+                ),
+                (_, 1) => log::info!("{place}: the rule '{}' is evaluated for all events again", about.title),
+                _ => {}
+            }
+        }
+        self.tell_demoted(&rules);
+    }
+
+    /// Brings what is told of demoted rules up to date.
+    fn tell_demoted(&self, rules: &Rules) {
+        let fact = |(rule, stride): (usize, u32)| {
+            let about = &rules.set.rules().get(rule)?.about;
+            Some(DemotedFact { id: about.id.to_string(), title: about.title.to_string(), stride })
+        };
+        let demoted: Vec<DemotedFact> = rules.budgets.demoted().filter_map(fact).collect();
+        self.shared.metrics.rules_demoted.set(float(demoted.len()));
+        let lines: String = demoted.iter().map(|rule| format!("{} {}\n", rule.id, rule.stride)).collect();
+        let path = &self.shared.demoted;
+        if demoted.is_empty() {
+            let _ = fs::remove_file(path);
+        } else if let Err(error) = fs::write(path, lines) {
+            log::warn!("{}: {error}; `rules list` does not tell of demoted rules", path.display());
+        }
+        if let Some(fact) = &mut *self.shared.fact.lock().unwrap_or_else(PoisonError::into_inner) {
+            fact.demoted = demoted;
         }
     }
 
@@ -147,7 +205,8 @@ impl Keeper {
             return;
         }
         let begun = Instant::now();
-        let (rules, found) = Rules::load(&config, self.generation + 1);
+        let (mut rules, found) = Rules::load(&config, self.generation + 1);
+        rules.budgets = Arc::new(Budgets::new(rules.set.rules().len(), config.rule_percent));
         let is_same = self.config.as_ref() == Some(&config)
             && self.found.as_ref().is_some_and(|old| old.state == found.state);
         (self.found, self.config) = (Some(found), Some(config));
@@ -184,9 +243,13 @@ impl Keeper {
         self.shared.metrics.rules_refused.set(float(refused));
         self.shared.metrics.rules_wrong.set(float(errors));
         self.shared.metrics.rules_generation.set(float(usize::try_from(self.generation).unwrap_or(0)));
-        let fact = RulesFact { generation: self.generation, loaded, refused, wrong: errors, error };
-        self.shared.slot.put(Some(Arc::new(rules)));
+        let generation = self.generation;
+        let fact = RulesFact { generation, loaded, refused, wrong: errors, error, demoted: Vec::new() };
         *self.shared.fact.lock().unwrap_or_else(PoisonError::into_inner) = Some(fact);
+        let rules = Arc::new(rules);
+        // Nothing is demoted in a new generation.
+        self.tell_demoted(&rules);
+        self.shared.slot.put(Some(rules));
     }
 
     fn say(&self, rules: &Rules) {

@@ -166,7 +166,8 @@ impl Agent {
         let http = Http::start(&control.http, Arc::clone(&board) as _, Arc::clone(&metrics))?;
 
         // Rules are compiled beside what follows, which waits for the kernel mostly.
-        let shared = rules::Shared::new(config.detect.clone(), &control.state_dir, &metrics);
+        let shared =
+            rules::Shared::new(config.detect.clone(), &control.state_dir, &control.runtime_dir, &metrics);
         board.rules(Arc::clone(&shared.fact));
         let begin = shared.clone();
         let compiling = std::thread::Builder::new()

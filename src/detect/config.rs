@@ -25,6 +25,8 @@ pub struct Config {
     pub shadow: Vec<String>,
     /// Findings of milder rules are counted only.
     pub min_level: Level,
+    /// Share of one core that a rule may use, percent; 0: any.
+    pub rule_percent: u32,
     /// Memory for what process trees did lately; 0: none.
     pub trail_bytes: usize,
 }

@@ -106,6 +106,7 @@ impl Judge {
     pub fn judge(&mut self, case: &Case<'_>, novelty: &Novelty, hits: &mut Vec<Hit>) {
         let Judge { view, scratch, verdicts } = self;
         let rules = case.rules;
+        scratch.meters.follow(&rules.budgets);
         view.rows(&case.input, rules, |category: Category, row: &Row<'_>, failed: bool| {
             let set = (rules.generation, &rules.set);
             for number in verdicts.judge(set, category, row, failed, scratch) {

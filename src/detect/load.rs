@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use super::config::Config;
 use super::indicator;
 use super::pack;
+use super::sigma::budget::Budgets;
 use super::sigma::fields::Field;
 use super::sigma::logsource::Category;
 use super::sigma::search::Placeholders;
@@ -43,6 +44,8 @@ pub struct Rules {
     pub anomalies: bool,
     /// For each rule: its hits are counted only.
     pub shadow: Vec<bool>,
+    /// What each rule may cost; nothing is counted unless the agent runs.
+    pub budgets: Arc<Budgets>,
     /// Rules on execs ask for nothing that only the rendered line tells.
     pub exec_is_typed: bool,
 }
@@ -207,6 +210,7 @@ impl Rules {
             indicators: indicator::Set::default(),
             anomalies: false,
             shadow,
+            budgets: Arc::default(),
             exec_is_typed,
         }
     }

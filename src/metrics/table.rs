@@ -95,6 +95,8 @@ metrics! {
     hashes_refused: Counter, "sentinel_hashes_refused_total", "Executables that were to be hashed and could not be: too large, changed since, or too many at a time.";
     indicators_loaded: Gauge, "sentinel_indicators_loaded", "Entries of indicator lists in force.";
     rules_generation: Gauge, "sentinel_rules_generation", "Number of the set of rules in force, counted from 1 since the start.";
+    rules_demoted: Gauge, "sentinel_rules_demoted", "Rules in force that are evaluated for some events only, because they cost more than their budget.";
+    rule_evaluations_skipped: Counter, "sentinel_rule_evaluations_skipped_total", "Evaluations of demoted rules that were left out; each is an event that might have matched.";
     rule_reload_failures: Counter, "sentinel_rules_reload_failures_total", "Changed rules not taken on because of an error in them; the old ones stayed.";
     // Truth about ourselves.
     canary_latency: Histogram, "sentinel_canary_latency_seconds", "From the canary's exec to its line in the written file.";

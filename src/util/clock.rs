@@ -18,6 +18,11 @@ pub fn wall_ns() -> u64 {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// Nanoseconds that the calling thread has run.
+pub fn thread_ns() -> u64 {
+    read(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// What to add to the boot clock to get wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset(i128);

@@ -459,6 +459,7 @@ fn everything_that_reloads_is_said_to() {
         "[security] disabled_rules",
         "[security] shadow_rules",
         "[security] min_level",
+        "[security] rule_cpu_percent",
     ];
     assert_eq!(reload, expected);
 }

@@ -1,6 +1,7 @@
 //! Detection without a kernel: the Sigma engine against the specification, public rules, random rules and the built-in
 //! pack.
 
+mod budget;
 mod conformance;
 mod exhaustive;
 mod index;

@@ -217,3 +217,53 @@ fn indicators_are_seen_in_connections_paths_and_programs() {
     }
     assert!(of("indicator-ip")["sentineledge"]["finding"]["matched"].to_string().contains("bad host"));
 }
+
+/// A rule whose expression costs milliseconds for long command lines, under a load of such: it is demoted, said to be, and
+/// holds up neither events nor other rules; the next set of rules begins anew.
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_rule_that_costs_too_much_is_demoted() {
+    let costly = rule("id-costly", "Costly", "x")
+        .replace("CommandLine|contains: x", "CommandLine|re: '1[01]{400}[ab]'");
+    let rules_of = [("a.yml", rule("id-a", "First", "se-mark-a")), ("b.yml", costly.clone())];
+    let mut agent = start(&rules_of, "");
+    let program = tiny_program(&agent.directory);
+    // Digits without a pattern, so that the expression cannot be short with them.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let digit = |_: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if state >> 63 == 1 { '1' } else { '0' }
+    };
+    let digits: String = (0..100_000).map(digit).collect();
+    agent.until("it is demoted", || {
+        assert!(Command::new(&program).arg(&digits).stdin(Stdio::null()).status().unwrap().success());
+        agent.metrics().at("sentinel_rules_demoted") == 1.0
+    });
+    let (code, body) = agent.get("/health");
+    assert_eq!(code, 200);
+    assert!(
+        body.contains("the rule 'Costly' (id-costly) costs too much and is evaluated for 1 of "),
+        "{body}"
+    );
+    assert_eq!(rules(&agent)["demoted"][0]["id"], "id-costly");
+    assert!(agent.stderr().contains("the rule 'Costly' costs more than 2 % of a core"), "{}", agent.stderr());
+    let list = || {
+        let output = command(&["rules", "list"], &agent.directory).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let marked =
+        list().lines().filter(|line| line.contains("costs too much")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(marked.len() == 1 && marked[0].contains("id-costly"), "{marked:?}");
+    agent.until("events are left out", || {
+        assert!(Command::new(&program).arg(&digits).stdin(Stdio::null()).status().unwrap().success());
+        agent.metrics().at("sentinel_rule_evaluations_skipped_total") > 10.0
+    });
+    execute(&agent, "se-mark-a");
+    agent.wait_for("a finding of the other rule", |line| line["rule"]["id"] == "id-a");
+    fs::write(agent.directory.join("rules.d/b.yml"), costly.replace("{400}", "{4}")).unwrap();
+    agent.until("the second generation", || rules(&agent)["generation"] == 2);
+    assert_eq!(rules(&agent)["demoted"], serde_json::json!([]));
+    assert_eq!(agent.metrics().at("sentinel_rules_demoted"), 0.0);
+    assert!(!list().contains("costs too much"));
+    assert!(agent.stop().success());
+}

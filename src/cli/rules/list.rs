@@ -1,12 +1,13 @@
 //! `rules list`: a line for each rule.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Exit, print};
+use super::super::{Exit, agent, print};
 use crate::config::Resolved;
 use crate::detect::sigma::rule::Rule;
 
@@ -28,17 +29,26 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         Err(exit) => return exit,
     };
     let mut rows: Vec<(&Rule, bool)> = rules.set.rules().iter().zip(rules.shadow.iter().copied()).collect();
+    // Other rules than the agent's may have the same ids.
+    let is_ours = arguments.paths.is_empty();
+    let demoted = if is_ours { agent::demoted_rules(resolved) } else { HashMap::new() };
+    let stride = |rule: &Rule| demoted.get(&*rule.about.id).copied();
     rows.sort_by(|(a, _), (b, _)| {
         (a.category, b.about.level, &a.about.title).cmp(&(b.category, a.about.level, &b.about.title))
     });
     if arguments.json {
-        let list: Vec<Value> = rows.iter().map(|(rule, shadow)| object(rule, *shadow)).collect();
+        let list: Vec<Value> =
+            rows.iter().map(|(rule, shadow)| object(rule, *shadow, stride(rule))).collect();
         return print(&format!("{:#}\n", Value::from(list)));
     }
     let mut text = String::new();
     for (rule, shadow) in rows {
         let about = &rule.about;
-        let mark = if shadow { " (shadow)" } else { "" };
+        let mut mark = if shadow { " (shadow)" } else { "" }.to_owned();
+        if let Some(stride) = stride(rule) {
+            // Writing to a String cannot fail.
+            let _ = write!(mark, " (costs too much: evaluated for 1 of {stride} events)");
+        }
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -52,7 +62,7 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     print(&text)
 }
 
-fn object(rule: &Rule, shadow: bool) -> Value {
+fn object(rule: &Rule, shadow: bool, demoted: Option<u32>) -> Value {
     let about = &rule.about;
     json!({
         "id": about.id,
@@ -66,5 +76,6 @@ fn object(rule: &Rule, shadow: bool) -> Value {
         "license": about.license,
         "source": format!("{}:{}", about.source, about.line),
         "shadow": shadow,
+        "evaluated_one_in": demoted,
     })
 }

@@ -7,12 +7,13 @@
 //! Steps: [`yaml`] makes a tree with lines of the text; [`rule`] reads what a rule says of itself, [`logsource`] which
 //! events it is about, [`search`] and [`condition`] make tests of its detection; [`set`] numbers the rules, finds for each
 //! what every match must contain ([`witness`]) and builds the [`index`] by which an event is led to the few rules that
-//! may match it. Only these are evaluated. Limits: bounded regular expressions, no anchors in YAML.
+//! may match it. Only these are evaluated, within a [`budget`] each. Limits: bounded regular expressions, no anchors in YAML.
 //!
 //! The format is that of the Sigma rules specification 2.1 (github.com/SigmaHQ/sigma-specification).
 
 pub mod among;
 pub mod arrange;
+pub mod budget;
 pub mod condition;
 pub mod correlation;
 pub mod encode;

@@ -1,5 +1,6 @@
 //! Memory that judging an event needs, kept from one event to the next so that none is allocated.
 
+use super::budget::Meters;
 use super::fields::{Field, KNOWN};
 use super::index::Number;
 use super::row::Row;
@@ -16,6 +17,8 @@ pub struct Scratch {
     /// For each field of the table: the event it was folded for, and where its values are in `ranges`.
     fields: Box<[(u64, usize, usize); KNOWN]>,
     event: u64,
+    /// What rules may cost.
+    pub meters: Meters,
     /// Rules that may match, each once.
     pub candidates: Vec<u32>,
     /// Room for the search of candidates.
@@ -36,6 +39,7 @@ impl Default for Scratch {
             ranges: Vec::new(),
             fields: Box::new([(0, 0, 0); KNOWN]),
             event: 0,
+            meters: Meters::default(),
             candidates: Vec::new(),
             found: Vec::new(),
             lowered: Vec::new(),
@@ -59,6 +63,7 @@ impl Scratch {
     pub(super) fn begin(&mut self, rules: usize, groups: usize, parts: usize) {
         self.forget();
         self.candidates.clear();
+        self.meters.begin();
         if self.rules.len() < rules {
             self.rules.resize(rules, 0);
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::arrange::Arranger;
+use super::budget::Admission;
 use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
 use super::index::Index;
@@ -421,7 +422,18 @@ impl Set {
         let candidates = std::mem::take(&mut scratch.candidates);
         for number in &candidates {
             let is_for = |rule: &Rule| !failed || rule.sees_failures;
-            if self.rules.get(*number as usize).is_some_and(is_for) && self.holds(*number, row, scratch) {
+            if !self.rules.get(*number as usize).is_some_and(is_for) {
+                continue;
+            }
+            let admission = scratch.meters.admit(*number);
+            if matches!(admission, Admission::Skipped) {
+                continue;
+            }
+            let holds = self.holds(*number, row, scratch);
+            if let Admission::Timed(timer) = admission {
+                scratch.meters.charge(*number, timer);
+            }
+            if holds {
                 hit(*number);
             }
         }

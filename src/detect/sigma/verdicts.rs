@@ -2,8 +2,9 @@
 //!
 //! The verdict of a set of rules depends on nothing but the category, whether the operation failed, and the values of the
 //! fields that rules of the category look at. These are the key, compared byte by byte, so that what is remembered is
-//! exact. A table of fixed size holds the last verdict of each hash; with other rules it starts anew. Where little repeats,
-//! as with rules that look at process ids, it is left alone for a while, so that it costs next to nothing.
+//! exact; one that a demoted rule was left out of is not. A table of fixed size holds the last verdict of each hash; with
+//! other rules it starts anew. Where little repeats, as with rules that look at process ids, it is left alone for a while,
+//! so that it costs next to nothing.
 
 use super::fields::KNOWN;
 use super::index::hash;
@@ -96,7 +97,7 @@ impl Verdicts {
             return self.slots.get(set_at + way).map_or(&[], |slot| &slot.rules);
         }
         set.judge(category, row, failed, scratch, |number| self.rules.push(number));
-        if self.key.len() <= KEY_BYTES_MAX {
+        if self.key.len() <= KEY_BYTES_MAX && !scratch.meters.has_skipped() {
             self.next = (self.next + 1) % WAYS;
             if self.bytes + self.key.len() > BYTES_MAX {
                 self.slots.fill_with(Slot::default);
