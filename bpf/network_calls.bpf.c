@@ -24,6 +24,9 @@ enum se_errno {
 	SE_EHOSTDOWN = 112,
 };
 
+/* Between eighty zero bits and an address of IPv4, as it lies in memory on either architecture. */
+#define SE_V4_MAPPED 0xffff0000U
+
 /* An address as it lies in user memory, and what is left of it for a record. */
 struct given {
 	union {
@@ -134,14 +137,19 @@ static __always_inline void take_address(__u8 *address, __u32 *port, const struc
 
 /*
  * Keeps the address in user memory if it is not the one that the kernel used. An address of none is that of the
- * host itself, which the kernel puts in its place.
+ * host itself, which the kernel puts in its place. A socket of IPv6 may be given an address of IPv4, which it holds
+ * mapped: so do programs that order addresses before they connect.
  */
 static __always_inline void compare_given(struct se_net *net, const struct given *given)
 {
 	const __u32 *remote = (const __u32 *)net->remote;
-	bool same;
+	__u32 *words = (__u32 *)net->given;
+	bool same, is_mapped = net->family == SE_AF_INET6 && given->family == SE_AF_INET;
 
-	if (net->family == SE_AF_INET6)
+	if (is_mapped)
+		same = !(remote[0] | remote[1]) && remote[2] == SE_V4_MAPPED &&
+		       (given->ip4 == remote[3] || !given->ip4);
+	else if (net->family == SE_AF_INET6)
 		same = given->family == SE_AF_INET6 &&
 		       ((given->ip6[0] == remote[0] && given->ip6[1] == remote[1] &&
 			 given->ip6[2] == remote[2] && given->ip6[3] == remote[3]) ||
@@ -151,6 +159,11 @@ static __always_inline void compare_given(struct se_net *net, const struct given
 	if (same && se_port(given->port) == net->remote_port)
 		return;
 	take_address(net->given, &net->given_port, given);
+	if (is_mapped) {
+		words[3] = words[0];
+		words[2] = SE_V4_MAPPED;
+		words[0] = 0;
+	}
 	net->actor.flags |= SE_ACTOR_ARGUMENT_SWAP;
 }
 

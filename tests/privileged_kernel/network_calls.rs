@@ -19,7 +19,7 @@ use sentinel_edge::kernel::Filter;
 
 use crate::acts::begin;
 use crate::network::{OPTIONS, one, own};
-use crate::rig::{Options, Rig};
+use crate::rig::{Options, Rig, either_way};
 
 /// socketcall(2) by the old gate, as a 32-bit program does; its arguments lie where 32 bits reach.
 #[cfg(target_arch = "x86_64")]
@@ -106,6 +106,31 @@ fn calls_of_32_bit_programs_are_told_alike() {
     assert_eq!(one(rig.network(own(), Kind::NetBind), "bind", |e| e.local.port == port).errno, 0);
     assert_eq!(one(rig.network(own(), Kind::NetListen), "listen", |e| e.local.port == port).backlog, 5);
     println!("MATRIX class=net_connect hook=ia32 result=passed");
+}
+
+/// A socket of IPv6 that is given an address of IPv4, as the C library does to put addresses in order, is deceived by
+/// nobody.
+#[test]
+#[ignore = "needs root and BPF"]
+fn an_old_address_for_a_new_socket_is_no_swap() {
+    for options in either_way(OPTIONS) {
+        let mut rig = Rig::with(options);
+        let port = |at: u16| 40_123 + at;
+        for (at, address) in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].into_iter().enumerate() {
+            let client = socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::empty(), None).unwrap();
+            let to = SockaddrIn::from(std::net::SocketAddrV4::new(address, port(u16::try_from(at).unwrap())));
+            nix::sys::socket::connect(client.as_raw_fd(), &to).unwrap();
+        }
+        rig.drain();
+        for at in 0..2 {
+            let connected = one(rig.network(own(), Kind::NetConnect), "connect", |e| {
+                e.remote.port == u32::from(port(at))
+            });
+            assert_eq!((connected.given, connected.origin.argument_swap), (None, false));
+            let ip = connected.remote.ip(connected.family).map(|ip| ip.to_canonical());
+            assert_eq!(ip, Some(Ipv4Addr::LOCALHOST.into()));
+        }
+    }
 }
 
 /// A thread rewrites the port while another one connects: the event has the port that the kernel took, every time.
