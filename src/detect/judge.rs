@@ -120,9 +120,17 @@ impl Judge {
                 });
             }
         });
+        let of_rules = hits.len();
         sighting::add(case, hits);
         if rules.anomalies {
             anomaly::add(case, novelty, hits);
+        }
+        // Indicators and anomalies have ids as rules have, and the configuration names them in the same way.
+        for hit in hits.split_off(of_rules) {
+            if !rules.disabled.iter().any(|id| **id == *hit.about.id) {
+                let is_silent = rules.silent.iter().any(|id| **id == *hit.about.id);
+                hits.push(Hit { is_silent, ..hit });
+            }
         }
     }
 }

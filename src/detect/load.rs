@@ -44,6 +44,11 @@ pub struct Rules {
     pub anomalies: bool,
     /// For each rule: its hits are counted only.
     pub shadow: Vec<bool>,
+    /// Ids and names that the configuration disables, and those whose hits it wants counted only: what is no rule of the
+    /// set is asked by them.
+    pub disabled: Vec<String>,
+    /// See above.
+    pub silent: Vec<String>,
     /// What each rule may cost; nothing is counted unless the agent runs.
     pub budgets: Arc<Budgets>,
     /// Rules on execs ask for nothing that only the rendered line tells.
@@ -189,8 +194,12 @@ impl Rules {
         set.problems.append(&mut found.problems);
         let (indicators, wrong) = found.indicators(&config.indicators_dir);
         set.problems.extend(wrong);
-        let rules =
-            Rules { indicators, anomalies: config.anomalies, ..Rules::of(set, &config.shadow, generation) };
+        let rules = Rules {
+            indicators,
+            anomalies: config.anomalies,
+            disabled: config.disabled.clone(),
+            ..Rules::of(set, &config.shadow, generation)
+        };
         (rules, found)
     }
 
@@ -201,7 +210,7 @@ impl Rules {
             rule.about.status.as_deref() == Some("shadow")
                 || shadow.iter().any(|named| names.contains(&Some(named.as_str())))
         };
-        let shadow = set.rules().iter().map(is_shadow).collect();
+        let (silent, shadow) = (shadow.to_vec(), set.rules().iter().map(is_shadow).collect());
         let fields = set.wanted(Category::ProcessCreation).into_iter().flat_map(|wanted| wanted.fields());
         let exec_is_typed = view::is_typed(fields.collect::<Vec<Field>>());
         Rules {
@@ -210,6 +219,8 @@ impl Rules {
             indicators: indicator::Set::default(),
             anomalies: false,
             shadow,
+            disabled: Vec::new(),
+            silent,
             budgets: Arc::default(),
             exec_is_typed,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -179,9 +180,8 @@ fn the_switches_do_what_they_say() {
     assert_eq!(findings(&agent), Vec::<Value>::new());
 }
 
-#[test]
-#[ignore = "needs root and BPF"]
-fn indicators_are_seen_in_connections_paths_and_programs() {
+/// An agent that looks for an address, a file and a program, each of which it then meets.
+fn indicated(keys: &str) -> (Agent, PathBuf, String) {
     use sha2::Digest as _;
     let directory = tempfile::tempdir().unwrap().keep();
     let lists = directory.join("indicators.d");
@@ -193,14 +193,21 @@ fn indicators_are_seen_in_connections_paths_and_programs() {
     let list = format!("127.0.0.99\tbad host\n{digest};bad program\n{}\n", opened.display());
     fs::write(lists.join("feed.txt"), list).unwrap();
     let config = format!(
-        "[security]\nenable_threat_detection = true\nbuilt_in_rules = false\nindicators_dir = \"{}\"\n",
+        "[security]\nenable_threat_detection = true\nbuilt_in_rules = false\nindicators_dir = \"{}\"\n{keys}",
         lists.display()
     );
-    let mut agent = Agent::start(Options { directory: Some(directory), config, ..Options::default() });
+    let agent = Agent::start(Options { directory: Some(directory), config, ..Options::default() });
     assert_eq!(agent.metrics().sum("sentinel_indicators_loaded"), 3.0);
     let _ = std::net::TcpStream::connect(("127.0.0.99", 9));
     fs::write(&opened, "x").unwrap();
     assert!(Command::new(program).status().unwrap().success());
+    (agent, opened, digest)
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn indicators_are_seen_in_connections_paths_and_programs() {
+    let (mut agent, opened, digest) = indicated("");
     agent.until("all are found", || agent.metrics().sum("sentinel_findings_total") >= 3.0);
     assert!(agent.stop().success());
     let found = findings(&agent);
@@ -216,6 +223,21 @@ fn indicators_are_seen_in_connections_paths_and_programs() {
         assert!(finding["sentineledge"]["finding"]["matched"].to_string().contains("feed.txt"), "{finding}");
     }
     assert!(of("indicator-ip")["sentineledge"]["finding"]["matched"].to_string().contains("bad host"));
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn indicators_may_be_disabled_or_counted_only() {
+    let keys = "disabled_rules = [\"indicator-path\"]\nshadow_rules = [\"indicator-ip\"]\n";
+    let (mut agent, _, _) = indicated(keys);
+    agent.until("the others are found", || {
+        let metrics = agent.metrics();
+        metrics.sum("sentinel_findings_total") >= 1.0 && metrics.sum("sentinel_findings_silent_total") >= 1.0
+    });
+    assert!(agent.stop().success());
+    let found = findings(&agent);
+    let ids: Vec<&Value> = found.iter().map(|line| &line["rule"]["id"]).collect();
+    assert_eq!(ids, ["indicator-hash"]);
 }
 
 /// A rule whose expression costs milliseconds for long command lines, under a load of such: it is demoted, said to be, and
