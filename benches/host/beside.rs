@@ -111,7 +111,7 @@ impl Watched {
 fn watched(setting: &Setting, directory: &Path, loads: &Loads) -> Result<Watched> {
     let (load, files) = (setting.load, loads.files(setting.load));
     match setting.watcher {
-        Watcher::Ours => {
+        Watcher::Ours | Watcher::Unjudged => {
             let agent = Agent::start_ready(directory, &setting.settings)?;
             thread::sleep(CALM);
             let skip = fs::metadata(&agent.output).map_or(0, |m| m.len());
