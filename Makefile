@@ -10,7 +10,7 @@ ARGS ?=
 KERNEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-vm lint bench docs clean
+.PHONY: help build run test test-vm package lint bench docs clean
 
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: ## Lint and every test that this machine can run; as root also those that 
 test-vm: ## The tests that load BPF on Debian's kernels in QEMU, all or KERNEL=6.1; writes docs/kernels.md
 	@$(scripts)/bootstrap.sh build vm
 	@$(scripts)/test-vm.sh $(KERNEL)
+
+package: ## .deb, .rpm, tarball, list of components and checksums in target/package
+	@$(scripts)/bootstrap.sh build package
+	@$(scripts)/package.sh
 
 lint: ## rustfmt, clippy, clang-format, shellcheck
 	@$(scripts)/bootstrap.sh build lint

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a purpose needs and this machine lacks: bootstrap.sh PURPOSE...
 #
-# Purposes: build, lint, test, vm, bench. Says what it installs and why, asks for root only when something is missing,
+# Purposes: build, lint, test, vm, package, bench. Says what it installs and why, asks for root only when something is missing,
 # and ends at once when nothing is. Knows apt (Debian, Ubuntu) and dnf (Fedora, RHEL and relatives). No service
 # that comes with a package is started.
 set -euo pipefail
@@ -42,6 +42,9 @@ vm    | command cpio                | cpio              | cpio                  
 vm    | command modprobe            | kmod              | kmod                           | finds the modules that a guest loads
 vm    | command xz                  | xz-utils          | xz                             | unpacks them
 vm    | keyring debian-archive-keyring.gpg | debian-archive-keyring | -          | checks the kernels
+package | command dpkg-deb         | dpkg              | dpkg                           | packs the .deb
+package | command rpmbuild         | rpm               | rpm-build                      | packs the .rpm
+package | command jq               | jq                | jq                             | writes the list of components
 bench | command auditctl            | auditd            | audit                          | compared with in the benchmarks
 bench | command bpftrace            | bpftrace          | bpftrace                       | compared with in the benchmarks
 '
