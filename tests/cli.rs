@@ -356,6 +356,21 @@ fn the_canary_does_nothing() {
 }
 
 #[test]
+fn health_without_an_agent_says_so() {
+    let fixture = Fixture::new();
+    let socket = fixture.path("http.sock");
+    let expected = format!("sentinel-edge: no agent runs here: nothing listens on {}\n", socket.display());
+    for is_left_behind in [false, true] {
+        if is_left_behind {
+            drop(UnixListener::bind(&socket).unwrap());
+        }
+        let output = fixture.run(&["health"]);
+        assert_exit(&output, Exit::NotRunning);
+        assert_eq!((stdout(&output), stderr(&output)), (String::new(), expected.clone()));
+    }
+}
+
+#[test]
 fn tail_without_an_agent_says_so() {
     let fixture = Fixture::new();
     let socket = fixture.path("tail.sock");

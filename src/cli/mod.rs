@@ -9,6 +9,7 @@ pub mod check_config;
 pub mod doctor;
 pub mod exit;
 pub mod generate;
+pub mod health;
 pub mod log;
 pub mod record;
 pub mod replay;
@@ -76,6 +77,8 @@ pub enum Command {
     CheckConfig(check_config::Arguments),
     /// Say whether this host can run the agent, and what each sensor would use
     Doctor(doctor::Arguments),
+    /// Ask the running agent how it is; the exit code tells
+    Health(health::Arguments),
     /// Follow the events of the running agent
     Tail(tail::Arguments),
     /// Write the kernel's records into a file, for replay
@@ -121,6 +124,9 @@ impl Cli {
             Some(Command::Run(own)) => global.run_agent(own.stdout.or(run.stdout)),
             Some(Command::CheckConfig(arguments)) => check_config::execute(&global, &arguments),
             Some(Command::Doctor(arguments)) => doctor::execute(&global, &arguments),
+            Some(Command::Health(arguments)) => {
+                global.with_readable_config(|resolved| health::execute(&arguments, &resolved))
+            }
             Some(Command::Tail(arguments)) => global.with_readable_config(|r| tail::execute(&arguments, &r)),
             Some(Command::Record(arguments)) => global.with_config(None, |resolved| {
                 log::Log::start(&resolved.control.log_level);

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use sentinel_edge::cli::Exit;
 use serde_json::Value;
 
 use crate::agent::{Agent, Options, command, lines, tiny_program};
@@ -134,11 +135,21 @@ fn rules_change_while_it_runs_and_a_broken_file_changes_nothing() {
     let body = agent.get("/ready").1;
     assert!(body.contains("rules.d/b.yml:11") && body.contains("did you mean contains?"), "{body}");
     assert_eq!(agent.get("/health").0, 200);
+    let asked = |arguments: &[&str]| {
+        let output = command(arguments, &agent.directory).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = asked(&["health"]);
+    assert!(code == Some(0) && text.starts_with("degraded\n  an error in the rules: "), "{code:?} {text}");
+    let (code, text) = asked(&["health", "--ready", "--json"]);
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert!(code == Some(Exit::Runtime.code().into()) && answer["reasons"].is_array(), "{code:?} {text}");
     assert_eq!(rules(&agent)["generation"], 1);
     execute(&agent, "se-mark-a");
     fs::write(&file, rule("id-b", "Second", "se-mark-b")).unwrap();
     agent.until("the second generation", || rules(&agent)["generation"] == 2);
     assert_eq!(agent.get("/ready").0, 200);
+    assert_eq!(asked(&["health", "--ready"]), (Some(0), "up\n".to_owned()));
     execute(&agent, "se-mark-b");
     agent.until("both are found", || agent.metrics().sum("sentinel_findings_total") >= 2.0);
     assert_eq!(agent.metrics().sum("sentinel_rules_reload_failures_total"), 1.0);
