@@ -10,10 +10,10 @@ ARGS ?=
 KERNEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-vm package lint bench docs clean
+.PHONY: help build run test test-vm package test-package lint bench docs clean
 
 help: ## This list
-	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## The release binary, target/release/sentinel-edge
 	@$(scripts)/bootstrap.sh build
@@ -35,6 +35,10 @@ test-vm: ## The tests that load BPF on Debian's kernels in QEMU, all or KERNEL=6
 package: ## .deb, .rpm, tarball, list of components and checksums in target/package
 	@$(scripts)/bootstrap.sh build package
 	@$(scripts)/package.sh
+
+test-package: ## The packages on real systemd machines in QEMU: install, upgrade, crash, reboot, remove (root)
+	@$(scripts)/bootstrap.sh build package vm guest
+	@$(scripts)/test-package.sh
 
 lint: ## rustfmt, clippy, clang-format, shellcheck
 	@$(scripts)/bootstrap.sh build lint

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a purpose needs and this machine lacks: bootstrap.sh PURPOSE...
 #
-# Purposes: build, lint, test, vm, package, bench. Says what it installs and why, asks for root only when something is missing,
+# Purposes: build, lint, test, vm, package, guest, bench. Says what it installs and why, asks for root only when something is missing,
 # and ends at once when nothing is. Knows apt (Debian, Ubuntu) and dnf (Fedora, RHEL and relatives). No service
 # that comes with a package is started.
 set -euo pipefail
@@ -45,6 +45,8 @@ vm    | keyring debian-archive-keyring.gpg | debian-archive-keyring | -         
 package | command dpkg-deb         | dpkg              | dpkg                           | packs the .deb
 package | command rpmbuild         | rpm               | rpm-build                      | packs the .rpm
 package | command jq               | jq                | jq                             | writes the list of components
+guest | command mmdebstrap         | mmdebstrap        | -                              | makes the disk of a guest with systemd
+guest | command mke2fs             | e2fsprogs         | e2fsprogs                      | puts a file system on it
 bench | command auditctl            | auditd            | audit                          | compared with in the benchmarks
 bench | command bpftrace            | bpftrace          | bpftrace                       | compared with in the benchmarks
 '

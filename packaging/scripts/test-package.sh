@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Installs the packages on real systemd machines, in QEMU, and tries them from installation to purge.
+#
+# Builds the packages, makes a disk of Debian once (target/vm/*.ext4), and boots copies of it: the .deb is installed,
+# asked, reloaded, killed and upgraded, then the machine is started again and it is removed and purged; the .rpm is
+# installed and removed on another. Ends with 77 if something is missing here, whose reason is the last line.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+unavailable() {
+	echo "test-package: $*"
+	exit 77
+}
+
+[ "$(uname -m)" = x86_64 ] || unavailable "guests are x86_64"
+[ "$(id -u)" = 0 ] || unavailable "making a disk of Debian needs root"
+for tool in qemu-system-x86_64 busybox cpio modprobe xz mmdebstrap mke2fs rpmbuild dpkg-deb jq; do
+	PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || unavailable "needs $tool"
+done
+
+# Suite of Debian, and the kernel of tests/vm/kernels that it comes with.
+suites=("bookworm 6.1")
+[ "${1:-}" != --all ] || suites+=("trixie 6.12")
+
+packaging/scripts/package.sh
+packages=${CARGO_TARGET_DIR:-target}/package
+vm=${CARGO_TARGET_DIR:-target}/vm
+mkdir -p "$vm"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The same package with the next version, to upgrade to.
+cp "$packages"/*.deb "$work/first.deb"
+dpkg-deb -R "$work/first.deb" "$work/tree"
+sed -i 's/^Version: .*/&+1/' "$work/tree/DEBIAN/control"
+dpkg-deb --root-owner-group -Znone --build "$work/tree" "$work/second.deb" >/dev/null
+sed -n 's/^Version: //p' "$work/tree/DEBIAN/control" >"$work/second.version"
+cp "$packages"/*.rpm "$work/first.rpm"
+
+passed=0 failed=0
+
+# try NAME KERNEL IMAGE COMMAND FILE...: boots and counts what the command says.
+try() {
+	local name=$1 kernel=$2 image=$3 command=$4 begun=$SECONDS status=0
+	shift 4
+	rm -rf "$work/payload"
+	mkdir "$work/payload"
+	cp tests/package/lib.sh "$@" "$work/payload"
+	cp "tests/package/$command" "$work/payload/command"
+	printf '\n== %s\n' "$name"
+	tests/package/boot.sh "$kernel" "$image" "$work/payload" "$work/console" >"$work/said" 2>&1 || status=$?
+	cat "$work/said"
+	passed=$((passed + $(grep -c '^ok: ' "$work/said" || true)))
+	failed=$((failed + $(grep -c '^FAILED: ' "$work/said" || true)))
+	grep -q '^test result: ' "$work/said" || {
+		echo "test-package: $name ended with $status"
+		failed=$((failed + 1))
+	}
+	echo "test-package: $name took $((SECONDS - begun)) s"
+}
+
+for suite in "${suites[@]}"; do
+	read -r name release <<<"$suite"
+	kernel=$(tests/vm/fetch.sh "$release") || unavailable "no kernel $release"
+	image=$vm/$name.ext4
+	if [ ! -e "$image" ]; then
+		tests/package/image.sh "$image" "$name" rpm || unavailable "no Debian $name could be made; is a mirror reachable?"
+	fi
+	cp --sparse=always "$image" "$work/disk"
+	try "the .deb on $name" "$kernel" "$work/disk" deb-first "$work"/{first.deb,second.deb,second.version}
+	try "after a reboot of $name" "$kernel" "$work/disk" deb-second
+	cp --sparse=always "$image" "$work/disk"
+	try "the .rpm on $name" "$kernel" "$work/disk" rpm "$work/first.rpm"
+done
+
+verdict=ok
+[ "$failed" = 0 ] || verdict=FAILED
+# In the words of Rust's test harness, for whoever adds up; the guests' own lines have none of its columns.
+printf '\ntest-package: %d passed, %d failed\n' "$passed" "$failed"
+[ "$verdict" = ok ]
