@@ -59,10 +59,10 @@ pub(super) struct Entry {
     pub image_ns: u64,
     /// When it exited or was presumed to.
     pub exit_ns: u64,
-    /// Its session's leader as a full record last named it, pid and start; 0 if it is not known or gone.
-    pub session: (u32, u64),
-    /// The snapshot that last showed it.
-    pub round: u32,
+    /// Start of its session's leader as a full record last named it; 0 if it is not known or gone.
+    pub leader_start_ns: u64,
+    /// The leader's pid.
+    pub sid: u32,
     /// Process id, as the node's.
     pub pid: u32,
     prev: Slot,
@@ -70,12 +70,28 @@ pub(super) struct Entry {
     older: Slot,
     /// Alive or not.
     pub state: State,
+    /// The snapshot that last showed it. Who is alive is in every one, so that only the last two are told apart.
+    pub round: u8,
     /// `start_ns` is known to the clock tick only: the entry comes from /proc.
     pub coarse: bool,
-    /// The image is one that a snapshot brought.
-    pub shown: bool,
-    /// The creator is only what a snapshot showed as the parent.
-    pub guessed: bool,
+    hearsay: Hearsay,
+}
+
+/// What of a process only a snapshot told: a bit each, since there are many processes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hearsay(u8);
+
+impl Hearsay {
+    const IMAGE: u8 = 1;
+    const CREATOR: u8 = 2;
+
+    fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn set(&mut self, bit: u8, is_set: bool) {
+        self.0 = if is_set { self.0 | bit } else { self.0 & !bit };
+    }
 }
 
 impl Entry {
@@ -88,21 +104,43 @@ impl Entry {
             held: None,
             image_ns,
             exit_ns: 0,
-            session: (0, 0),
+            leader_start_ns: 0,
+            sid: 0,
             round: 0,
             prev: NONE,
             next: NONE,
             older: NONE,
             state: State::Alive,
             coarse: false,
-            shown: false,
-            guessed: false,
+            hearsay: Hearsay::default(),
         }
     }
 
     /// The same for a process whose creator is only supposed.
     pub fn guess(node: Arc<Process>, image_ns: u64) -> Self {
-        Entry { guessed: true, ..Entry::new(node, image_ns) }
+        let mut entry = Entry::new(node, image_ns);
+        entry.set_guessed(true);
+        entry
+    }
+
+    /// The image is one that a snapshot brought.
+    pub fn shown(&self) -> bool {
+        self.hearsay.has(Hearsay::IMAGE)
+    }
+
+    /// See [`shown`](Self::shown).
+    pub fn set_shown(&mut self, shown: bool) {
+        self.hearsay.set(Hearsay::IMAGE, shown);
+    }
+
+    /// The creator is only what a snapshot showed as the parent.
+    pub fn guessed(&self) -> bool {
+        self.hearsay.has(Hearsay::CREATOR)
+    }
+
+    /// See [`guessed`](Self::guessed).
+    pub fn set_guessed(&mut self, guessed: bool) {
+        self.hearsay.set(Hearsay::CREATOR, guessed);
     }
 }
 

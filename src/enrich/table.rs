@@ -65,7 +65,7 @@ pub struct Table {
     ancestors: u16,
     keep: Keep,
     /// Number of the last snapshot, and when it began while it is being taken.
-    round: u32,
+    round: u8,
     resync_begin_ns: Option<u64>,
     /// The image of processes of which not even the short name is known.
     nothing: Arc<Image>,
@@ -151,7 +151,7 @@ impl Table {
             // A snapshot was faster; it knew the parent only.
             Some(slot) => {
                 let entry = self.entries.at_mut(slot);
-                if entry.guessed {
+                if entry.guessed() {
                     entry.node = lineage::copy(&entry.node, creator);
                     self.budget.node();
                 }
@@ -168,7 +168,7 @@ impl Table {
                 self.insert(Entry::new(node, time_ns), time_ns)
             }
         };
-        self.entries.at_mut(slot).guessed = incomplete;
+        self.entries.at_mut(slot).set_guessed(incomplete);
         if let Some(creator) = self.find(fork.creator_pid, fork.creator_start_ns) {
             // Most children have what their creator has, and then share it.
             let held = self.entries.at(creator).held.clone();
@@ -206,7 +206,7 @@ impl Table {
         }
         if let Some(slot) = self.find(fork.creator_pid, fork.creator_start_ns) {
             self.seen(slot, time_ns);
-            return Some((self.creator_node(slot), self.entries.at(slot).guessed));
+            return Some((self.creator_node(slot), self.entries.at(slot).guessed()));
         }
         self.metrics.table_misses.inc();
         // The child's short name is still its creator's.
@@ -224,8 +224,9 @@ impl Table {
         if time_ns >= entry.image_ns {
             self.history.replaced(&entry.node, time_ns);
             entry.node = Arc::clone(&node);
-            (entry.image_ns, entry.shown) = (time_ns, false);
-        } else if entry.shown {
+            entry.image_ns = time_ns;
+            entry.set_shown(false);
+        } else if entry.shown() {
             self.disown(slot, time_ns);
         }
         let subject = self.subject(slot, time_ns, &exec.task);
@@ -282,7 +283,7 @@ impl Table {
 
     /// The entry of the acting process, made if there is none, completed if it came from a look at its child.
     fn acting(&mut self, time_ns: u64, task: &Task<'_>) -> Slot {
-        let lacks_creator = |entry: &Entry| entry.guessed && entry.node.creator.is_none();
+        let lacks_creator = |entry: &Entry| entry.guessed() && entry.node.creator.is_none();
         let known = self.find(task.pid, task.start_ns);
         let is_complete = known.is_some_and(|slot| !lacks_creator(self.entries.at(slot)));
         // To be asked first: an entry made for the parent can push out another one.
@@ -324,9 +325,9 @@ impl Table {
     fn session_leader(&mut self, slot: Slot, process: &Process, task: &Task<'_>) -> Option<EntityId> {
         let entry = self.entries.at_mut(slot);
         if !task.brief {
-            entry.session = (task.sid, task.leader_start_ns);
+            (entry.sid, entry.leader_start_ns) = (task.sid, task.leader_start_ns);
         }
-        let (sid, leader_start_ns) = entry.session;
+        let (sid, leader_start_ns) = (entry.sid, entry.leader_start_ns);
         if sid == 0 || leader_start_ns == 0 {
             return None;
         }

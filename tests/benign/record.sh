@@ -3,7 +3,7 @@
 # agent (AGENT, target/debug/sentinel-edge if not given). DIRECTORY gets a Debian system (base, kept for the next time), a
 # copy of it in which the work is done, and the recording, capture. It takes about ten minutes.
 #
-# The recording has all that this host did meanwhile, and its names. `cargo test --test benign -- --ignored` with
+# The recording has all that this host did meanwhile, and its names. `cargo test --test benign` with
 # BENIGN_CAPTURE=DIRECTORY/capture takes the work alone out of it, without those names, into tests/data/benign.
 set -eu
 

@@ -31,13 +31,15 @@ impl Table {
                 let entry = self.entries.at_mut(slot);
                 if entry.node.creator.is_none() && parent.is_some() {
                     entry.node = lineage::copy(&entry.node, parent);
-                    entry.guessed = true;
+                    entry.set_guessed(true);
                     self.budget.node();
                 }
                 if time_ns > entry.image_ns && entry.state != State::Exited {
                     let image = keep_what_is_known(&entry.node.image, image);
                     let changed = self.set_image(slot, time_ns, image);
-                    self.entries.at_mut(slot).shown |= changed;
+                    if changed {
+                        self.entries.at_mut(slot).set_shown(true);
+                    }
                 }
                 self.seen(slot, time_ns);
                 slot
@@ -46,7 +48,7 @@ impl Table {
                 let image = self.image(image);
                 let node = self.node(task.pid, task.start_ns, image, parent);
                 let slot = self.insert(Entry::guess(node, time_ns), time_ns);
-                self.entries.at_mut(slot).shown = true;
+                self.entries.at_mut(slot).set_shown(true);
                 slot
             }
         };
@@ -95,7 +97,7 @@ impl Table {
         let slots: Vec<Slot> = self.entries.slots().collect();
         for slot in slots {
             let entry = self.entries.at(slot);
-            if entry.guessed {
+            if entry.guessed() {
                 shown.push((entry.start_ns, slot));
             }
             if entry.state == State::Alive && entry.round != self.round && entry.start_ns < begin_ns {
@@ -105,7 +107,7 @@ impl Table {
         // A parent is older than its child, so every parent has its own chain by the time a child needs it.
         shown.sort_unstable();
         for (_, slot) in shown {
-            self.entries.at_mut(slot).guessed = false;
+            self.entries.at_mut(slot).set_guessed(false);
             let Some(guess) = self.entries.at(slot).node.creator.clone() else { continue };
             let Some(parent) = self.find(guess.pid, guess.start_ns) else { continue };
             let parent = self.creator_node(parent);
