@@ -328,6 +328,7 @@ fn man_pages_exist_for_every_command() {
         "-check-config",
         "-completions",
         "-doctor",
+        "-health",
         "-man",
         "-record",
         "-replay",
