@@ -5,7 +5,7 @@
 //! is too large is said and left out. Nothing here waits for anybody, and nothing that runs is touched: whoever asked
 //! for a generation puts it into force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use super::indicator;
 use super::pack;
 use super::sigma::budget::Budgets;
 use super::sigma::fields::Field;
+use super::sigma::index::Required;
 use super::sigma::logsource::Category;
 use super::sigma::search::Placeholders;
 use super::sigma::set::{Gravity, Problem, Set, Source};
@@ -53,6 +54,8 @@ pub struct Rules {
     pub budgets: Arc<Budgets>,
     /// Rules on execs ask for nothing that only the rendered line tells.
     pub exec_is_typed: bool,
+    /// What must be seen for a rule of the category to match in what is known without the rendered line.
+    pub required: HashMap<Category, Required>,
 }
 
 /// What was read from a directory.
@@ -213,7 +216,13 @@ impl Rules {
         let (silent, shadow) = (shadow.to_vec(), set.rules().iter().map(is_shadow).collect());
         let fields = set.wanted(Category::ProcessCreation).into_iter().flat_map(|wanted| wanted.fields());
         let exec_is_typed = view::is_typed(fields.collect::<Vec<Field>>());
+        let required = Category::ALL.iter().filter(|category| **category != Category::Auditd);
+        let required = required.filter_map(|category| {
+            let index = set.index_of(*category)?;
+            Some((*category, index.required(|field| view::is_known(field))?))
+        });
         Rules {
+            required: required.collect(),
             generation,
             set,
             indicators: indicator::Set::default(),

@@ -83,9 +83,19 @@ proptest! {
         let mut scratch = Scratch::default();
         for (image, line, parent, other) in events {
             let event = Flat::of_json(&json!({
-                "Image": [image.clone(), other.clone()], "CommandLine": line, "ParentImage": parent, "Other": other, "Unnamed": image,
+                "Image": [image.clone(), other.clone()], "CommandLine": line.clone(), "ParentImage": parent, "Other": other.clone(), "Unnamed": image.clone(),
             }));
-            event.with_row(&set.names, |row| exhaustive::hits(&set, Category::ProcessCreation, row, &mut scratch));
+            let hits = event.with_row(&set.names, |row| exhaustive::hits(&set, Category::ProcessCreation, row, &mut scratch));
+            // What matches may match by what is known early, here of two fields.
+            let index = set.index_of(Category::ProcessCreation).unwrap();
+            let known = [set.names.find("Image"), set.names.find("CommandLine")];
+            if let Some(required) = index.required(|field| known.contains(&Some(field))) {
+                let early = Flat::of_json(&json!({ "Image": [image, other], "CommandLine": line }));
+                let may_match = early.with_row(&set.names, |row| {
+                    set.may_match(Category::ProcessCreation, &required, row, &mut scratch)
+                });
+                prop_assert!(may_match || hits.is_empty());
+            }
         }
     }
 }

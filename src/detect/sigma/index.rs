@@ -39,8 +39,22 @@ pub struct Index {
     /// For each group where the clauses that begin with it are in `rests`.
     groups: Box<[(u32, u32)]>,
     rests: Box<[Rest]>,
+    /// For each group the fields of its witnesses.
+    fields: Box<[Box<[Option<Field>]>]>,
     /// Rules without a witness.
     open: Vec<u32>,
+}
+
+/// For each clause of a category the groups that are about known fields alone. Unless all of one clause were seen, no rule
+/// can match, whatever the other fields have.
+#[derive(Debug)]
+pub struct Required(Box<[Box<[Number]>]>);
+
+impl Required {
+    /// Whether a rule may match after [`Index::candidates`] of what is known.
+    pub fn may_match(&self, scratch: &Scratch) -> bool {
+        self.0.iter().any(|groups| groups.iter().all(|group| scratch.was_seen(*group)))
+    }
 }
 
 /// What is looked for within the values of a field.
@@ -91,7 +105,11 @@ impl Index {
                 }
             }
         }
+        let mut fields = vec![Box::default(); numbers.len()];
         for (group, number) in numbers {
+            if let Some(of) = fields.get_mut(number as usize) {
+                *of = group.iter().map(|witness| witness.field).collect();
+            }
             for witness in group {
                 let bytes = &*witness.bytes;
                 match (witness.field, witness.kind) {
@@ -122,6 +140,7 @@ impl Index {
             (from, position(rests.len()))
         });
         index.groups = ranges.collect();
+        index.fields = fields.into();
         index.rests = rests.into();
         index.ends = ends.into_iter().map(|((field, kind), of)| (field, kind, of)).collect();
         index.hashed =
@@ -189,6 +208,28 @@ impl Index {
         self.open.iter().for_each(|rule| scratch.add(*rule));
         found.clear();
         scratch.found = found;
+    }
+
+    /// What must be seen in these fields for any rule to match; none if there is a rule that may match without.
+    pub fn required(&self, is_known: impl Fn(Field) -> bool) -> Option<Required> {
+        let is_decided = |group: &Number| {
+            let fields = self.fields.get(*group as usize)?;
+            fields.iter().all(|field| field.is_some_and(&is_known)).then_some(*group)
+        };
+        let mut clauses = Vec::new();
+        for (first, range) in (0..).zip(&self.groups) {
+            for rest in self.rests.get(range.0 as usize..range.1 as usize).unwrap_or_default() {
+                let groups: Box<[Number]> = std::iter::once(first)
+                    .chain(rest.others)
+                    .filter_map(|group| is_decided(&group))
+                    .collect();
+                if groups.is_empty() {
+                    return None;
+                }
+                clauses.push(groups);
+            }
+        }
+        self.open.is_empty().then(|| Required(clauses.into()))
     }
 
     /// How many groups of witnesses there are.

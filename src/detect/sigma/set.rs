@@ -8,7 +8,7 @@ use super::arrange::Arranger;
 use super::budget::Admission;
 use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
-use super::index::Index;
+use super::index::{Index, Required};
 use super::intern::Interned;
 use super::logsource::Category;
 use super::row::Row;
@@ -399,6 +399,20 @@ impl Set {
     /// The index of a category, if any rule is about it.
     pub fn index_of(&self, category: Category) -> Option<&Index> {
         self.indexes.get(&category)
+    }
+
+    /// Whether a rule of the category may match, of whose event the row has only what `required` was asked for.
+    pub fn may_match(
+        &self,
+        category: Category,
+        required: &Required,
+        row: &Row<'_>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some(index) = self.indexes.get(&category) else { return false };
+        scratch.begin(self.rules.len(), index.groups(), self.parts);
+        index.candidates(row, scratch);
+        required.may_match(scratch)
     }
 
     /// The event matches the rule, whatever category and outcome it is of.

@@ -17,6 +17,7 @@ use super::load::Rules;
 use super::sigma::fields::Field;
 use super::sigma::logsource::Category;
 use super::sigma::row::{Row, Slot};
+use super::sigma::scratch::Scratch;
 use super::sigma::set::Wanted;
 use crate::event::ecs::{self, Context};
 use crate::event::{Body, Event};
@@ -48,10 +49,17 @@ pub fn is_typed(fields: impl IntoIterator<Item = Field>) -> bool {
     fields.into_iter().all(|field| actor::provides(true, field))
 }
 
+/// The field is known of every event without its line.
+pub fn is_known(field: Field) -> bool {
+    actor::provides(false, field)
+}
+
 /// Makes rows of events, with memory that is kept between them.
 #[derive(Debug, Default)]
 pub struct View {
     texts: Texts,
+    /// For the question whether the line must be read at all.
+    early: Scratch,
 }
 
 impl View {
@@ -94,6 +102,15 @@ impl View {
             texts.fill(&mut row);
             judge(category, &row, false);
             return;
+        }
+        // Reading a line costs more than judging it, and most events have nothing to do with any rule.
+        if let Some(required) = rules.required.get(&category) {
+            let mut row = Row::default();
+            lists.fill(&mut row);
+            texts.fill(&mut row);
+            if !rules.set.may_match(category, required, &row, &mut self.early) {
+                return;
+            }
         }
         // Only lines that this agent rendered come here, so that they are JSON is certain; if it were not, the row
         // would lack what only they tell.
