@@ -219,7 +219,7 @@ impl Rules {
         let required = Category::ALL.iter().filter(|category| **category != Category::Auditd);
         let required = required.filter_map(|category| {
             let index = set.index_of(*category)?;
-            Some((*category, index.required(|field| view::is_known(field))?))
+            Some((*category, index.required(view::is_known)?))
         });
         Rules {
             required: required.collect(),
