@@ -1,4 +1,9 @@
-//! A set of 16-bit numbers: 8 KiB, so that it stays in the first level of the processor's cache.
+//! A set of 16-bit numbers, 8 KiB, so that it stays in the first level of the processor's cache; and what belongs to each
+//! of them.
+
+use std::collections::BTreeMap;
+
+use crate::detect::sigma::index::position;
 
 /// Numbers there are.
 const BITS: usize = 1 << 16;
@@ -43,9 +48,39 @@ impl Bitmap {
     }
 
     /// The place of a number of the set in its order.
-    pub(super) fn place(&self, bit: u16) -> usize {
+    fn place(&self, bit: u16) -> usize {
         let word = usize::from(bit) / 64;
         let below = self.words[word] & ((1 << (bit % 64)) - 1);
         usize::from(self.before[word]) + below.count_ones() as usize
+    }
+}
+
+/// Entries by a 16-bit number.
+#[derive(Debug)]
+pub(super) struct Buckets<E> {
+    /// The numbers that have any.
+    pub bitmap: Box<Bitmap>,
+    /// For each number of the bitmap where its entries are.
+    ranges: Box<[(u32, u32)]>,
+    entries: Box<[E]>,
+}
+
+impl<E> Buckets<E> {
+    /// The entries of each number.
+    pub(super) fn new(by_bit: BTreeMap<u16, Vec<E>>) -> Self {
+        let bitmap = Bitmap::new(by_bit.keys().copied());
+        let (mut ranges, mut entries) = (Vec::new(), Vec::new());
+        for of in by_bit.into_values() {
+            let start = position(entries.len());
+            entries.extend(of);
+            ranges.push((start, position(entries.len())));
+        }
+        Buckets { bitmap, ranges: ranges.into(), entries: entries.into() }
+    }
+
+    /// Those of a number that is in the bitmap.
+    pub(super) fn at(&self, bit: u16) -> &[E] {
+        let range = self.ranges.get(self.bitmap.place(bit));
+        range.and_then(|(from, to)| self.entries.get(*from as usize..*to as usize)).unwrap_or_default()
     }
 }

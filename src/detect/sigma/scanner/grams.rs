@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::Text;
-use super::bitmap::Bitmap;
+use super::bitmap::{Bitmap, Buckets};
 use crate::detect::sigma::index::{Number, position};
 use crate::detect::sigma::witness;
 
@@ -24,12 +24,9 @@ pub(super) const MIN: usize = GRAM + STRIDE - 1;
 /// Literals by their grams.
 #[derive(Debug)]
 pub(super) struct Grams {
-    bitmap: Box<Bitmap>,
-    /// The same with the byte behind the gram, or, at the end of a literal, the one before it.
+    buckets: Buckets<Entry>,
+    /// The numbers of the same with the byte behind the gram, or, at the end of a literal, the one before it.
     longer: Box<Bitmap>,
-    /// For each number of the bitmap where its literals are in `entries`.
-    buckets: Box<[(u32, u32)]>,
-    entries: Box<[Entry]>,
     texts: Box<[u8]>,
     groups: Box<[Number]>,
 }
@@ -97,18 +94,9 @@ impl Grams {
                 by_bit.entry(bit(gram)).or_default().push(entry);
             }
         }
-        let bitmap = Bitmap::new(by_bit.keys().copied());
-        let (mut buckets, mut entries) = (Vec::new(), Vec::new());
-        for of in by_bit.into_values() {
-            let start = position(entries.len());
-            entries.extend(of);
-            buckets.push((start, position(entries.len())));
-        }
         Grams {
-            bitmap,
+            buckets: Buckets::new(by_bit),
             longer: Bitmap::new(longer.into_iter()),
-            buckets: buckets.into(),
-            entries: entries.into(),
             texts: texts.into(),
             groups: groups.into(),
         }
@@ -121,7 +109,7 @@ impl Grams {
         while let Some(bytes) = value.get(at..).and_then(<[u8]>::first_chunk) {
             let chunk = u64::from_le_bytes(*bytes);
             let bits = [chunk, chunk >> 16, chunk >> 32].map(|grams| bit(low(grams)));
-            let [a, b, c] = bits.map(|bit| self.bitmap.lowest(bit));
+            let [a, b, c] = bits.map(|bit| self.buckets.bitmap.lowest(bit));
             let mut hits = a & 1 | (b & 1) << 1 | (c & 1) << 2;
             while hits != 0 {
                 let which = hits.trailing_zeros() as usize;
@@ -139,7 +127,8 @@ impl Grams {
         while let Some(rest) = value.get(at..).filter(|rest| rest.len() >= GRAM) {
             let behind = load(rest);
             let before = at.checked_sub(1).and_then(|before| value.get(before)).copied().unwrap_or_default();
-            if self.bitmap.has(bit(behind)) && self.may_be_at(behind, behind << 8 | u32::from(before)) {
+            if self.buckets.bitmap.has(bit(behind)) && self.may_be_at(behind, behind << 8 | u32::from(before))
+            {
                 self.verify(value, at, behind, found);
             }
             at += STRIDE;
@@ -154,8 +143,7 @@ impl Grams {
     /// Compares the literals of a gram with what is around it.
     #[inline(never)]
     fn verify(&self, value: &[u8], at: usize, gram: u32, found: &mut Vec<Number>) {
-        let Some((from, to)) = self.buckets.get(self.bitmap.place(bit(gram))) else { return };
-        for entry in self.entries.get(*from as usize..*to as usize).unwrap_or_default() {
+        for entry in self.buckets.at(bit(gram)) {
             let start = at.checked_sub(entry.offset as usize);
             let Some(rest) = start.and_then(|start| value.get(start..)) else { continue };
             if let Some(chunk) = rest.first_chunk()

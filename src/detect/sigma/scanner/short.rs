@@ -7,17 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::Text;
-use super::bitmap::Bitmap;
+use super::bitmap::Buckets;
 use crate::detect::sigma::index::{Number, position};
 use crate::detect::sigma::witness;
 
 /// Literals by two of their bytes.
 #[derive(Debug)]
 pub(super) struct Short {
-    bitmap: Box<Bitmap>,
-    /// For each number of the bitmap where its literals are in `entries`.
-    buckets: Box<[(u32, u32)]>,
-    entries: Box<[Entry]>,
+    buckets: Buckets<Entry>,
     groups: Box<[Number]>,
 }
 
@@ -42,25 +39,17 @@ impl Short {
             let entry = Entry { text: (**literal).into(), offset, groups: range };
             by_bit.entry(u16::from_le_bytes(*pair)).or_default().push(entry);
         }
-        let bitmap = Bitmap::new(by_bit.keys().copied());
-        let (mut buckets, mut entries) = (Vec::new(), Vec::new());
-        for of in by_bit.into_values() {
-            let start = position(entries.len());
-            entries.extend(of);
-            buckets.push((start, position(entries.len())));
-        }
-        Short { bitmap, buckets: buckets.into(), entries: entries.into(), groups: groups.into() }
+        Short { buckets: Buckets::new(by_bit), groups: groups.into() }
     }
 
     pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
         for (at, pair) in value.windows(2).enumerate() {
             let Some(pair) = pair.first_chunk() else { continue };
             let pair = u16::from_le_bytes(*pair);
-            if !self.bitmap.has(pair) {
+            if !self.buckets.bitmap.has(pair) {
                 continue;
             }
-            let Some((from, to)) = self.buckets.get(self.bitmap.place(pair)) else { continue };
-            for entry in self.entries.get(*from as usize..*to as usize).unwrap_or_default() {
+            for entry in self.buckets.at(pair) {
                 let rest = at.checked_sub(entry.offset).and_then(|start| value.get(start..));
                 if rest.is_some_and(|rest| rest.starts_with(&entry.text)) {
                     let of = self.groups.get(entry.groups.0 as usize..entry.groups.1 as usize);
