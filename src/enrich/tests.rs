@@ -41,23 +41,10 @@ fn exec(task: Task<'static>) -> Exec<'static> {
         task,
         program: Program { executable, cwd: b"/root", ..Program::default() },
         filename: executable,
-        interpreter: None,
         args_head: b"true\0--with\0some\0arguments\0",
-        args_tail: b"",
         args_len: 27,
         argc: 4,
-        env: b"",
-        env_len: 0,
-        envc: 0,
-        old_tid: None,
-        args_cut: false,
-        args_fault: false,
-        env_cut: false,
-        env_fault: false,
-        filename_cut: false,
-        script: false,
-        secure: false,
-        by_fd: false,
+        ..Exec::default()
     }
 }
 

@@ -109,7 +109,7 @@ impl Event<'_> {
 }
 
 /// A process runs a new program.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exec<'a> {
     /// The process, with the credentials of the new program.
     pub task: Task<'a>,

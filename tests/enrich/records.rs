@@ -67,23 +67,10 @@ pub fn exec<'a>(time_ns: u64, id: Id, parent: Id, executable: &'a str, args: &'a
         task: task(id, parent),
         program: program(executable),
         filename: executable.as_bytes(),
-        interpreter: None,
         args_head: args,
-        args_tail: b"",
         args_len: args.len() as u64,
         argc: 1,
-        env: b"",
-        env_len: 0,
-        envc: 0,
-        old_tid: None,
-        args_cut: false,
-        args_fault: false,
-        env_cut: false,
-        env_fault: false,
-        filename_cut: false,
-        script: false,
-        secure: false,
-        by_fd: false,
+        ..Exec::default()
     };
     event(time_ns, Body::Exec(Box::new(exec)))
 }

@@ -10,7 +10,7 @@ use crate::detect::sigma::rule::Level;
 use crate::detect::sigma::search::Placeholders;
 use crate::detect::sigma::set::{Set, Source};
 use crate::event::ecs::Context;
-use crate::event::{Body, EntityId, Event, Exec, ExecFailed, Image, Kind, Process, Program, Task};
+use crate::event::{Body, EntityId, Event, ExecFailed, Image, Kind, Process, Task};
 
 const RULE: &str = "title: t\nid: one\nlogsource: {category: process_creation}\ndetection:\n  a: {Image: /bin/x}\n  condition: a\n";
 
@@ -121,28 +121,7 @@ impl Bench {
 }
 
 fn exec() -> Body<'static> {
-    Body::Exec(Box::new(Exec {
-        task: Task::default(),
-        program: Program::default(),
-        filename: b"",
-        interpreter: None,
-        args_head: b"",
-        args_tail: b"",
-        args_len: 0,
-        argc: 0,
-        env: b"",
-        env_len: 0,
-        envc: 0,
-        old_tid: None,
-        args_cut: false,
-        args_fault: false,
-        env_cut: false,
-        env_fault: false,
-        filename_cut: false,
-        script: false,
-        secure: false,
-        by_fd: false,
-    }))
+    Body::Exec(Box::default())
 }
 
 /// Stands for everything that is no program that was run.

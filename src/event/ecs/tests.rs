@@ -86,23 +86,14 @@ fn exec() -> Exec<'static> {
             ..Program::default()
         },
         filename: b"/usr/bin/id",
-        interpreter: None,
         args_head: b"id\0-u\0\0",
-        args_tail: b"",
         args_len: 7,
         argc: 3,
         env: b"PATH=/bin\0LD_PRELOAD=/tmp/x.so\0LD_AUDIT=y\0HOME=/root\0",
         env_len: 50,
         envc: 4,
-        old_tid: None,
-        args_cut: false,
-        args_fault: false,
-        env_cut: false,
-        env_fault: false,
-        filename_cut: false,
-        script: false,
         secure: true,
-        by_fd: false,
+        ..Exec::default()
     }
 }
 
