@@ -73,8 +73,5 @@ for suite in "${suites[@]}"; do
 	try "the .rpm on $name" "$kernel" "$work/disk" rpm "$work/first.rpm"
 done
 
-verdict=ok
-[ "$failed" = 0 ] || verdict=FAILED
-# In the words of Rust's test harness, for whoever adds up; the guests' own lines have none of its columns.
 printf '\ntest-package: %d passed, %d failed\n' "$passed" "$failed"
-[ "$verdict" = ok ]
+[ "$failed" = 0 ]
