@@ -34,6 +34,7 @@ impl Keep {
             args_len: exec.args_len,
             script: script.map(Box::from),
             invoked: invoked.map(Box::from),
+            interactive: terminal(&exec.task),
             ..self.of_program(&exec.program)
         }
     }
@@ -45,7 +46,7 @@ impl Keep {
             None => unknown(task),
         };
         let args = args.unwrap_or_default();
-        Image { args: self.args(args), args_len: args.len() as u64, ..image }
+        Image { args: self.args(args), args_len: args.len() as u64, interactive: terminal(task), ..image }
     }
 
     fn of_program(self, program: &Program<'_>) -> Image {
@@ -71,8 +72,14 @@ pub(super) fn unknown(task: &Task<'_>) -> Image {
         executable: task.comm.into(),
         executable_cut: !task.kernel_thread,
         kernel_thread: task.kernel_thread,
+        interactive: terminal(task),
         ..Image::default()
     }
+}
+
+/// Whether there is a controlling terminal; what a brief record does not say stays unknown.
+fn terminal(task: &Task<'_>) -> Option<bool> {
+    (!task.brief).then_some(task.tty.is_some())
 }
 
 /// True if nothing but a short name, or not even that, is known of the program.

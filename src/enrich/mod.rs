@@ -173,6 +173,7 @@ impl Enricher {
                 start_ns: stat.start_ns(),
                 comm: &stat.comm,
                 kernel_thread: stat.is_kernel_thread(),
+                tty: stat.tty(),
                 ..Task::default()
             };
             let program = process.executable.as_ref().map(|executable| Program {

@@ -1,6 +1,6 @@
 //! What was done to files.
 
-use super::{Kind, Origin, Task};
+use super::{Kind, Origin, Path, Task};
 
 /// A file as the kernel holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +124,34 @@ impl FileOp {
     pub fn from_number(number: u32) -> Option<FileOp> {
         FileOp::ALL.iter().copied().find(|op| *op as u32 == number)
     }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileOp::Open => "open",
+            FileOp::Create => "create",
+            FileOp::Close => "close",
+            FileOp::Rename => "rename",
+            FileOp::Exchange => "exchange",
+            FileOp::Unlink => "unlink",
+            FileOp::Rmdir => "rmdir",
+            FileOp::Link => "link",
+            FileOp::Symlink => "symlink",
+            FileOp::Mkdir => "mkdir",
+            FileOp::Mknod => "mknod",
+            FileOp::Chmod => "chmod",
+            FileOp::Chown => "chown",
+            FileOp::Setxattr => "setxattr",
+            FileOp::Removexattr => "removexattr",
+            FileOp::Truncate => "truncate",
+            FileOp::Utimes => "utimes",
+            FileOp::Mount => "mount",
+            FileOp::Umount => "umount",
+            FileOp::PivotRoot => "pivot_root",
+            FileOp::Chroot => "chroot",
+            FileOp::MoveMount => "move_mount",
+        }
+    }
 }
 
 /// Something was done to a file.
@@ -168,4 +196,27 @@ pub struct File<'a> {
     pub other_joined: bool,
     /// `other` was not readable.
     pub other_fault: bool,
+}
+
+impl<'a> File<'a> {
+    /// Where the file is after the operation, and where it came from if that is another place.
+    pub fn paths(&self) -> (Path<'a>, Option<Path<'a>>) {
+        let path = Path { raw: self.path, is_joined: self.object.path_joined, is_cut: self.object.path_cut };
+        let other = Path { raw: self.other, is_joined: self.other_joined, is_cut: self.other_cut };
+        match self.op {
+            FileOp::Rename | FileOp::Exchange | FileOp::Link | FileOp::MoveMount => (other, Some(path)),
+            _ => (path, None),
+        }
+    }
+
+    /// The record holds permissions: those of the file that the kernel knows, or those that were asked for.
+    pub fn has_mode(&self) -> bool {
+        self.object.inode != 0 || matches!(self.op, FileOp::Chmod | FileOp::Mkdir | FileOp::Mknod)
+    }
+
+    /// The owner, known or asked for; chown() leaves alone what is given as -1.
+    pub fn owner(&self) -> Option<u32> {
+        let is_told = self.object.inode != 0 || self.op == FileOp::Chown;
+        Some(self.object.uid).filter(|uid| is_told && *uid != u32::MAX)
+    }
 }

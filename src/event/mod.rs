@@ -14,6 +14,7 @@ pub mod host;
 pub mod json;
 pub mod kind;
 pub mod network;
+pub mod path;
 pub mod privilege;
 pub mod process;
 pub mod task;
@@ -23,6 +24,7 @@ pub use hook::{Hook, Origin};
 pub use host::{BootId, Host};
 pub use kind::Kind;
 pub use network::{Endpoint, Network, NetworkOp};
+pub use path::Path;
 pub use privilege::{Credentials, Creds, Privilege, Target};
 pub use process::{Container, EntityId, Image, Process, Runtime};
 pub use task::{Program, Task};
@@ -78,6 +80,19 @@ impl Event<'_> {
             Body::Credentials(_) => Kind::Credentials,
             Body::Privilege(ref e) => e.kind,
         }
+    }
+
+    /// Why it failed, if it did.
+    pub fn errno(&self) -> Option<u32> {
+        let errno = match &self.body {
+            Body::ExecFailed(event) => event.errno,
+            Body::File(event) => event.errno,
+            Body::Network(event) => event.errno,
+            Body::Credentials(event) => event.errno,
+            Body::Privilege(event) => event.errno,
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) => 0,
+        };
+        Some(errno).filter(|errno| *errno != 0)
     }
 
     /// How it was seen, for the kinds whose records say it.

@@ -46,6 +46,21 @@ impl NetworkOp {
     pub fn from_number(number: u32) -> Option<NetworkOp> {
         NetworkOp::ALL.iter().copied().find(|op| *op as u32 == number)
     }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NetworkOp::Connect => "connect",
+            NetworkOp::Datagram => "datagram",
+            NetworkOp::Accept => "accept",
+            NetworkOp::Bind => "bind",
+            NetworkOp::Listen => "listen",
+            NetworkOp::End => "end",
+            NetworkOp::Socket => "socket",
+            NetworkOp::DnsQuery => "dns_query",
+            NetworkOp::DnsAnswer => "dns_answer",
+        }
+    }
 }
 
 /// `AF_UNIX`.
@@ -137,7 +152,44 @@ pub struct Network<'a> {
     pub unowned: bool,
 }
 
+/// `IPPROTO_TCP`.
+const TCP: u32 = 6;
+
 impl Network<'_> {
+    /// The address of an end, IPv4 also where it is mapped into IPv6. `None`: any, or none.
+    pub fn ip(&self, end: &Endpoint) -> Option<IpAddr> {
+        end.ip(self.family).map(|ip| ip.to_canonical())
+    }
+
+    /// Its ends are addresses with ports.
+    pub fn is_inet(&self) -> bool {
+        matches!(self.family, AF_INET | AF_INET6)
+    }
+
+    /// Who began and who was reached; `None`: there is no other side.
+    pub fn ends(&self) -> (&Endpoint, Option<&Endpoint>) {
+        match self.op {
+            NetworkOp::Bind | NetworkOp::Listen | NetworkOp::Socket => (&self.local, None),
+            _ if self.incoming => (&self.remote, Some(&self.local)),
+            _ => (&self.local, Some(&self.remote)),
+        }
+    }
+
+    /// Name of the protocol below, `tcp` for one.
+    pub fn transport(&self) -> Option<&'static str> {
+        Some(match self.protocol {
+            1 => "icmp",
+            TCP => "tcp",
+            17 => "udp",
+            33 => "dccp",
+            58 => "ipv6-icmp",
+            132 => "sctp",
+            136 => "udplite",
+            262 => "mptcp",
+            _ => return None,
+        })
+    }
+
     /// An event of which nothing else is known.
     pub fn new(kind: Kind, op: NetworkOp) -> Self {
         Network {

@@ -85,6 +85,8 @@ pub struct Image {
     pub executable_cut: bool,
     /// A kernel thread.
     pub kernel_thread: bool,
+    /// It had a controlling terminal when it was started, or first seen. `None`: not known.
+    pub interactive: Option<bool>,
 }
 
 impl Image {

@@ -23,7 +23,7 @@ pub struct Stat {
     pub pgid: u32,
     /// 6: session.
     pub sid: u32,
-    /// 7: controlling terminal, as the kernel's old encoding of a device number; 0 if none.
+    /// 7: controlling terminal, as the kernel's encoding of a device number; 0 if none.
     pub tty_nr: u32,
     /// 9: the kernel's flags of the task.
     pub flags: u32,
@@ -45,6 +45,12 @@ impl Stat {
     /// A kernel thread.
     pub fn is_kernel_thread(&self) -> bool {
         self.flags & Self::PF_KTHREAD != 0
+    }
+
+    /// Major and minor number of the controlling terminal; `new_encode_dev` of include/linux/kdev_t.h, undone.
+    pub fn tty(&self) -> Option<(u32, u32)> {
+        let number = self.tty_nr;
+        (number != 0).then_some((number >> 8 & 0xfff, number & 0xff | number >> 12 & 0xf_ff00))
     }
 
     /// The earliest start, in nanoseconds of the boot clock, that shows as `start_ticks`.

@@ -3,11 +3,8 @@
 //! `file.path` is the name that is there after the operation: of a rename the new one, of a link the further one, of a
 //! mount the directory. Where it was before is `sentineledge.file.source_path`.
 //!
-//! A path that the kernel side could only join from a directory and a string in user memory is written without `//`,
-//! `.` and `..`, so that rules match it, though a symbolic link before a `..` may lead elsewhere. As it came it is in
+//! A path that is joined is shown without detours (see [`Path`](crate::event::Path)); as it came it is in
 //! `sentineledge.file.unresolved_path`.
-
-use std::borrow::Cow;
 
 use super::Names;
 use super::notes::Notes;
@@ -84,60 +81,9 @@ pub(super) fn types(event: &File<'_>) -> Option<&'static [&'static str]> {
     }
 }
 
-/// The operation by name.
-const fn operation(op: FileOp) -> &'static str {
-    match op {
-        FileOp::Open => "open",
-        FileOp::Create => "create",
-        FileOp::Close => "close",
-        FileOp::Rename => "rename",
-        FileOp::Exchange => "exchange",
-        FileOp::Unlink => "unlink",
-        FileOp::Rmdir => "rmdir",
-        FileOp::Link => "link",
-        FileOp::Symlink => "symlink",
-        FileOp::Mkdir => "mkdir",
-        FileOp::Mknod => "mknod",
-        FileOp::Chmod => "chmod",
-        FileOp::Chown => "chown",
-        FileOp::Setxattr => "setxattr",
-        FileOp::Removexattr => "removexattr",
-        FileOp::Truncate => "truncate",
-        FileOp::Utimes => "utimes",
-        FileOp::Mount => "mount",
-        FileOp::Umount => "umount",
-        FileOp::PivotRoot => "pivot_root",
-        FileOp::Chroot => "chroot",
-        FileOp::MoveMount => "move_mount",
-    }
-}
-
-/// One of the two paths of an event.
-struct Path<'a> {
-    raw: &'a [u8],
-    is_joined: bool,
-    is_cut: bool,
-}
-
-impl<'a> Path<'a> {
-    fn text(&self) -> Cow<'a, [u8]> {
-        if self.is_joined { normal(self.raw) } else { Cow::Borrowed(self.raw) }
-    }
-}
-
-/// Where the file is, and where it came from if that is another place.
-fn paths<'a>(event: &File<'a>) -> (Path<'a>, Option<Path<'a>>) {
-    let path = Path { raw: event.path, is_joined: event.object.path_joined, is_cut: event.object.path_cut };
-    let other = Path { raw: event.other, is_joined: event.other_joined, is_cut: event.other_cut };
-    match event.op {
-        FileOp::Rename | FileOp::Exchange | FileOp::Link | FileOp::MoveMount => (other, Some(path)),
-        _ => (path, None),
-    }
-}
-
 /// Writes `"file":{...}`.
 pub(super) fn write(o: &mut Object<'_>, event: &File<'_>, names: &dyn Names, notes: &mut Notes) {
-    let (path, _) = paths(event);
+    let (path, _) = event.paths();
     let text = path.text();
     o.object(key!("file"), |o| {
         notes.cut("file.path", path.is_cut);
@@ -173,18 +119,16 @@ fn object(o: &mut Object<'_>, event: &File<'_>, names: &dyn Names) {
         o.digits(key!("inode"), object.inode);
         o.plain(key!("device"), &device(object.device));
     }
-    if is_known || matches!(event.op, FileOp::Chmod | FileOp::Mkdir | FileOp::Mknod) {
+    if event.has_mode() {
         o.plain(key!("mode"), &mode(object.mode));
     }
-    // chown() leaves alone what is given as -1.
-    let is_chown = event.op == FileOp::Chown;
-    if (is_known || is_chown) && object.uid != u32::MAX {
-        o.digits(key!("uid"), u64::from(object.uid));
-        if let Some(owner) = names.user(object.uid) {
+    if let Some(uid) = event.owner() {
+        o.digits(key!("uid"), u64::from(uid));
+        if let Some(owner) = names.user(uid) {
             o.text(key!("owner"), owner.as_bytes());
         }
     }
-    if (is_known || is_chown) && object.gid != u32::MAX {
+    if (is_known || event.op == FileOp::Chown) && object.gid != u32::MAX {
         o.digits(key!("gid"), u64::from(object.gid));
         if let Some(group) = names.group(object.gid) {
             o.text(key!("group"), group.as_bytes());
@@ -201,9 +145,9 @@ fn object(o: &mut Object<'_>, event: &File<'_>, names: &dyn Names) {
 
 /// The rest, under `sentineledge`.
 pub(super) fn own(o: &mut Object<'_>, event: &File<'_>, wall_ns: u64, notes: &mut Notes) {
-    let (path, source) = paths(event);
+    let (path, source) = event.paths();
     o.object(key!("file"), |o| {
-        o.plain(key!("operation"), operation(event.op).as_bytes());
+        o.plain(key!("operation"), event.op.name().as_bytes());
         if let Some(source) = &source {
             notes.cut("sentineledge.file.source_path", source.is_cut);
             notes.text(o, "sentineledge.file.source_path", key!("source_path"), &source.text());
@@ -307,7 +251,7 @@ pub(super) fn device((major, minor): (u32, u32)) -> Vec<u8> {
 }
 
 /// Four octal digits.
-pub(super) fn mode(mode: u32) -> [u8; 4] {
+pub fn mode(mode: u32) -> [u8; 4] {
     [9, 6, 3, 0].map(|shift| b'0' + u8::try_from(mode >> shift & 7).unwrap_or(0))
 }
 
@@ -323,53 +267,9 @@ fn directory(path: &[u8]) -> Option<&[u8]> {
     if slash == 0 { Some(b"/") } else { path.get(..slash) }
 }
 
-/// The path without empty components, `.` and `..`.
-fn normal(path: &[u8]) -> Cow<'_, [u8]> {
-    let is_odd = |component: &[u8]| matches!(component, b"" | b"." | b"..");
-    let inner = path.strip_prefix(b"/").unwrap_or(path);
-    if !inner.split(|&b| b == b'/').any(is_odd) {
-        return Cow::Borrowed(path);
-    }
-    let mut kept: Vec<&[u8]> = Vec::new();
-    for component in inner.split(|&b| b == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                kept.pop();
-            }
-            name => kept.push(name),
-        }
-    }
-    let mut text = Vec::with_capacity(path.len());
-    for component in &kept {
-        text.push(b'/');
-        text.extend_from_slice(component);
-    }
-    if text.is_empty() {
-        text.push(b'/');
-    }
-    Cow::Owned(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn joined_paths_lose_what_means_nothing() {
-        let cases: [(&[u8], &[u8]); 7] = [
-            (b"/etc/passwd", b"/etc/passwd"),
-            (b"//etc/./passwd", b"/etc/passwd"),
-            (b"/tmp/../etc//shadow", b"/etc/shadow"),
-            (b"/../../x", b"/x"),
-            (b"/", b"/"),
-            (b"/..", b"/"),
-            (b"/home/a/", b"/home/a"),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(*normal(given), *expected, "{}", String::from_utf8_lossy(given));
-        }
-    }
 
     #[test]
     fn names_and_extensions() {

@@ -14,6 +14,7 @@ mod notes;
 pub mod own;
 mod privilege;
 mod process;
+pub use file::mode as file_mode;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +59,13 @@ pub struct Context {
     pub old_creds: Option<Box<Creds>>,
     /// The other process that something was done to.
     pub target: Option<Arc<Process>>,
+}
+
+impl Context {
+    /// There is a controlling terminal; what a brief task does not say is that of its program. `None`: not known.
+    pub fn is_interactive(&self, task: &Task<'_>) -> Option<bool> {
+        if task.brief { self.process.as_deref()?.image.interactive } else { Some(task.tty.is_some()) }
+    }
 }
 
 /// What is the same for all lines of a batch, or of a run.
@@ -221,7 +229,7 @@ pub fn line(
     o.object(key!("event"), |o| {
         o.members(&texts.event);
         types(o, event);
-        o.plain(key!("outcome"), if errno(event).is_some() { b"failure" } else { b"success" });
+        o.plain(key!("outcome"), if event.errno().is_some() { b"failure" } else { b"success" });
         o.number(key!("sequence"), context.sequence);
         if let (Body::Exit(_), Some(task)) = (&event.body, event.task()) {
             o.number(key!("duration"), event.time_ns.saturating_sub(task.start_ns));
@@ -252,7 +260,7 @@ pub fn line(
         Body::Privilege(event) => privilege::write(&mut o, event, &mut notes),
         Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) | Body::Credentials(_) => {}
     }
-    if let Some(errno) = errno(event) {
+    if let Some(errno) = event.errno() {
         error(&mut o, errno);
     }
     if let Some(container) = &context.container {
@@ -278,19 +286,6 @@ fn types(o: &mut Object<'_>, event: &Event<'_>) {
         _ => &of_kind,
     };
     o.texts(key!("type"), types.iter().map(|text| text.as_bytes()));
-}
-
-/// Why it failed, if it did.
-fn errno(event: &Event<'_>) -> Option<u32> {
-    let errno = match &event.body {
-        Body::ExecFailed(event) => event.errno,
-        Body::File(event) => event.errno,
-        Body::Network(event) => event.errno,
-        Body::Credentials(event) => event.errno,
-        Body::Privilege(event) => event.errno,
-        Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Cgroup(_) | Body::Snapshot(_) => 0,
-    };
-    Some(errno).filter(|errno| *errno != 0)
 }
 
 fn error(o: &mut Object<'_>, errno: u32) {

@@ -2,17 +2,12 @@
 //!
 //! The source is whoever began: this side, but for what came in. A bind or listen has this side alone.
 
-use std::net::IpAddr;
-
 use super::Context;
 use super::notes::Notes;
 use crate::event::dns::{self, Data, Message};
 use crate::event::json::{Key, Object, key};
 use crate::event::network::{AF_INET, AF_INET6, AF_PACKET, AF_UNIX};
 use crate::event::{Endpoint, Kind, Network, NetworkOp};
-
-/// `IPPROTO_TCP`.
-const TCP: u32 = 6;
 
 /// Not more answers of a message are shown; 512 bytes have room for few more.
 const ANSWERS: usize = 32;
@@ -40,24 +35,10 @@ pub(super) fn duration_ns(event: &Network<'_>) -> Option<u64> {
     Some(event.duration_ns).filter(|duration| *duration != 0)
 }
 
-/// The address of an end, IPv4 also where it is mapped into IPv6. `None`: any, or none.
-fn ip(event: &Network<'_>, end: &Endpoint) -> Option<IpAddr> {
-    end.ip(event.family).map(|ip| ip.to_canonical())
-}
-
-/// Who began and who was reached; `None`: there is no other side.
-fn ends<'e>(event: &'e Network<'_>) -> (&'e Endpoint, Option<&'e Endpoint>) {
-    match event.op {
-        NetworkOp::Bind | NetworkOp::Listen | NetworkOp::Socket => (&event.local, None),
-        _ if event.incoming => (&event.remote, Some(&event.local)),
-        _ => (&event.local, Some(&event.remote)),
-    }
-}
-
 /// Writes the ECS objects.
 pub(super) fn write(o: &mut Object<'_>, event: &Network<'_>, context: &Context, notes: &mut Notes) {
     let is_inet = matches!(event.family, AF_INET | AF_INET6);
-    let (source, destination) = ends(event);
+    let (source, destination) = event.ends();
     let (from_source, from_destination) = if event.incoming {
         ((event.bytes_received, event.packets_received), (event.bytes_sent, event.packets_sent))
     } else {
@@ -89,9 +70,9 @@ pub(super) fn write(o: &mut Object<'_>, event: &Network<'_>, context: &Context, 
 fn write_network(o: &mut Object<'_>, event: &Network<'_>, destination: Option<&Endpoint>) {
     o.object(key!("network"), |o| {
         let four =
-            destination.map_or(event.family == AF_INET, |end| ip(event, end).is_none_or(|ip| ip.is_ipv4()));
+            destination.map_or(event.family == AF_INET, |end| event.ip(end).is_none_or(|ip| ip.is_ipv4()));
         o.plain(key!("type"), if four { b"ipv4" } else { b"ipv6" });
-        if let Some(name) = transport(event.protocol) {
+        if let Some(name) = event.transport() {
             o.plain(key!("transport"), name.as_bytes());
         }
         o.digits(key!("iana_number"), u64::from(event.protocol));
@@ -109,7 +90,7 @@ fn write_network(o: &mut Object<'_>, event: &Network<'_>, destination: Option<&E
 }
 
 fn end(o: &mut Object<'_>, event: &Network<'_>, end: &Endpoint, (bytes, packets): (u64, u64)) {
-    if let Some(ip) = ip(event, end) {
+    if let Some(ip) = event.ip(end) {
         let text = ip.to_string();
         o.plain(key!("address"), text.as_bytes());
         o.plain(key!("ip"), text.as_bytes());
@@ -119,20 +100,6 @@ fn end(o: &mut Object<'_>, event: &Network<'_>, end: &Endpoint, (bytes, packets)
         o.number(key!("bytes"), bytes);
         o.number(key!("packets"), packets);
     }
-}
-
-fn transport(protocol: u32) -> Option<&'static str> {
-    Some(match protocol {
-        1 => "icmp",
-        TCP => "tcp",
-        17 => "udp",
-        33 => "dccp",
-        58 => "ipv6-icmp",
-        132 => "sctp",
-        136 => "udplite",
-        262 => "mptcp",
-        _ => return None,
-    })
 }
 
 /// The DNS message of an event.
@@ -193,7 +160,7 @@ fn named(o: &mut Object<'_>, key: Key, name: Option<&str>, number: u16) {
 /// The rest, under `sentineledge`.
 pub(super) fn own(o: &mut Object<'_>, event: &Network<'_>, _context: &Context, notes: &mut Notes) {
     o.object(key!("network"), |o| {
-        o.plain(key!("operation"), operation(event.op).as_bytes());
+        o.plain(key!("operation"), event.op.name().as_bytes());
         o.plain(key!("family"), family(event.family).as_bytes());
         if let Some(name) = socket_type(event.socket_type) {
             o.plain(key!("socket_type"), name.as_bytes());
@@ -215,7 +182,7 @@ pub(super) fn own(o: &mut Object<'_>, event: &Network<'_>, _context: &Context, n
         }
         if let Some(given) = &event.given {
             o.object(key!("given"), |o| {
-                if let Some(ip) = ip(event, given) {
+                if let Some(ip) = event.ip(given) {
                     o.plain(key!("ip"), ip.to_string().as_bytes());
                 }
                 o.number(key!("port"), u64::from(given.port));
@@ -227,20 +194,6 @@ pub(super) fn own(o: &mut Object<'_>, event: &Network<'_>, _context: &Context, n
             o.number(key!("namespace"), u64::from(event.task.net_ns));
         }
     });
-}
-
-fn operation(op: NetworkOp) -> &'static str {
-    match op {
-        NetworkOp::Connect => "connect",
-        NetworkOp::Datagram => "datagram",
-        NetworkOp::Accept => "accept",
-        NetworkOp::Bind => "bind",
-        NetworkOp::Listen => "listen",
-        NetworkOp::End => "end",
-        NetworkOp::Socket => "socket",
-        NetworkOp::DnsQuery => "dns_query",
-        NetworkOp::DnsAnswer => "dns_answer",
-    }
 }
 
 fn family(family: u32) -> &'static str {

@@ -48,10 +48,13 @@ pub(super) fn write(
                     o.number(key!("exit_code"), u64::from(exit.code()));
                 }
             }
-            Body::Exec(_) => {
-                o.boolean(key!("interactive"), task.tty.is_some());
-            }
             _ => {}
+        }
+        // A child is interactive if its parent is; its exit or first exec says it again.
+        if !matches!(event.body, Body::Fork(_))
+            && let Some(interactive) = context.is_interactive(task)
+        {
+            o.boolean(key!("interactive"), interactive);
         }
         if let Some((major, minor)) = task.tty {
             o.object(key!("tty"), |o| {
