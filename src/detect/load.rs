@@ -5,7 +5,7 @@
 //! is too large is said and left out. Nothing here waits for anybody, and nothing that runs is touched: whoever asked
 //! for a generation puts it into force.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,11 @@ use super::config::Config;
 use super::indicator;
 use super::pack;
 use super::sigma::budget::Budgets;
-use super::sigma::fields::Field;
-use super::sigma::index::Required;
 use super::sigma::logsource::Category;
 use super::sigma::search::Placeholders;
 use super::sigma::set::{Gravity, Problem, Set, Source};
-use super::view;
+use super::view::Reading;
+use crate::event::Kind;
 
 /// A rule file is smaller; the largest public one has 60 KB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -52,10 +51,8 @@ pub struct Rules {
     pub silent: Vec<String>,
     /// What each rule may cost; nothing is counted unless the agent runs.
     pub budgets: Arc<Budgets>,
-    /// Rules on execs ask for nothing that only the rendered line tells.
-    pub exec_is_typed: bool,
-    /// What must be seen for a rule of the category to match in what is known without the rendered line.
-    pub required: HashMap<Category, Required>,
+    /// For each kind of event, by its index, the categories with rules that it feeds.
+    pub views: Vec<Vec<(Category, Reading)>>,
 }
 
 /// What was read from a directory.
@@ -214,15 +211,12 @@ impl Rules {
                 || shadow.iter().any(|named| names.contains(&Some(named.as_str())))
         };
         let (silent, shadow) = (shadow.to_vec(), set.rules().iter().map(is_shadow).collect());
-        let fields = set.wanted(Category::ProcessCreation).into_iter().flat_map(|wanted| wanted.fields());
-        let exec_is_typed = view::is_typed(fields.collect::<Vec<Field>>());
-        let required = Category::ALL.iter().filter(|category| **category != Category::Auditd);
-        let required = required.filter_map(|category| {
-            let index = set.index_of(*category)?;
-            Some((*category, index.required(view::is_known)?))
+        let views = Kind::ALL.iter().map(|kind| {
+            let categories = set.categories_of(*kind).iter();
+            categories.map(|category| (*category, Reading::of(*kind, *category, &set))).collect()
         });
         Rules {
-            required: required.collect(),
+            views: views.collect(),
             generation,
             set,
             indicators: indicator::Set::default(),
@@ -231,7 +225,6 @@ impl Rules {
             disabled: Vec::new(),
             silent,
             budgets: Arc::default(),
-            exec_is_typed,
         }
     }
 

@@ -5,7 +5,8 @@ use super::texts::Texts;
 use crate::detect::sigma::fields::Field;
 use crate::detect::sigma::row::{Row, Slot};
 use crate::detect::sigma::set::Wanted;
-use crate::event::{Body, Image, Process};
+use crate::event::ecs::names;
+use crate::event::{Body, ExecFailed, Exit, Image, Process};
 
 /// Values of a field with several at most; what is beyond is not looked at.
 const LIST_MAX: usize = 24;
@@ -134,13 +135,8 @@ fn environment<'a>(few: &mut Few<'a>, env: &'a [u8], allow: &[String]) {
     env.split(|&b| b == 0).filter(is_allowed).for_each(|variable| few.push(variable));
 }
 
-/// The typed view knows the field, so that the line need not be asked.
-pub fn provides(is_exec: bool, field: Field) -> bool {
-    ALWAYS.contains(&field) || is_exec && OF_EXEC.contains(&field)
-}
-
-/// Fields of every event.
-const ALWAYS: [Field; 17] = [
+/// Fields of every event that are known without the line.
+pub const PROVIDED: [Field; 20] = [
     Field::IMAGE,
     Field::COMMAND_LINE,
     Field::CURRENT_DIRECTORY,
@@ -158,10 +154,16 @@ const ALWAYS: [Field; 17] = [
     Field::CGROUP,
     Field::VIA_IO_URING,
     Field::ARGUMENT_SWAP,
+    Field::INTERACTIVE,
+    Field::OUTCOME,
+    Field::ERRNO,
 ];
 
 /// Further ones of an exec; without a value they are absent.
-const OF_EXEC: [Field; 4] = [Field::EXE_FLAGS, Field::ENVIRONMENT, Field::OUTCOME, Field::INTERACTIVE];
+pub const PROVIDED_OF_EXEC: [Field; 2] = [Field::EXE_FLAGS, Field::ENVIRONMENT];
+
+/// Further ones of an exit.
+pub const PROVIDED_OF_EXIT: [Field; 2] = [Field::SIGNAL, Field::EXIT_CODE];
 
 /// Writes the fields with one value.
 pub fn write(input: &Input<'_>, wanted: &Wanted, texts: &mut Texts) {
@@ -200,8 +202,8 @@ pub fn write(input: &Input<'_>, wanted: &Wanted, texts: &mut Texts) {
             let terminal = task.tty.map_or(0, |(_, minor)| u64::from(minor));
             texts.number(Field::LOGON_ID, terminal << 32 | u64::from(task.uid));
         }
-        if wanted.has(Field::INTERACTIVE) && !task.brief {
-            texts.text(Field::INTERACTIVE, if task.tty.is_some() { b"true" } else { b"false" });
+        if let Some(interactive) = input.context.is_interactive(task) {
+            texts.text(Field::INTERACTIVE, if interactive { b"true" } else { b"false" });
         }
     }
     if let Some(parent) = parent {
@@ -224,16 +226,33 @@ pub fn write(input: &Input<'_>, wanted: &Wanted, texts: &mut Texts) {
             texts.text(Field::ARGUMENT_SWAP, b"true");
         }
     }
-    if matches!(input.event.body, Body::Exec(_)) {
-        texts.text(Field::OUTCOME, b"success");
+    match input.event.errno() {
+        None => texts.text(Field::OUTCOME, b"success"),
+        Some(errno) => {
+            texts.text(Field::OUTCOME, b"failure");
+            match names::error(errno) {
+                Some(name) => texts.text(Field::ERRNO, name.as_bytes()),
+                None => texts.number(Field::ERRNO, u64::from(errno)),
+            }
+        }
     }
 }
 
 /// Command line and path of an exec that was refused, as user memory had them.
-pub fn write_failed(input: &Input<'_>, texts: &mut Texts) {
-    if let Body::ExecFailed(failed) = &input.event.body {
-        texts.joined(Field::COMMAND_LINE, [failed.args, b""]);
-        texts.text(Field::IMAGE, failed.filename);
+pub fn write_failed(failed: &ExecFailed<'_>, texts: &mut Texts) {
+    texts.joined(Field::COMMAND_LINE, [failed.args, b""]);
+    texts.text(Field::IMAGE, failed.filename);
+}
+
+/// How a process ended.
+pub fn write_exit(exit: &Exit<'_>, texts: &mut Texts) {
+    match exit.signal() {
+        None => texts.number(Field::EXIT_CODE, u64::from(exit.code())),
+        Some(signal) => {
+            if let Some(name) = names::signal(signal) {
+                texts.text(Field::SIGNAL, name.as_bytes());
+            }
+        }
     }
 }
 

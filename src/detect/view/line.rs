@@ -97,11 +97,12 @@ impl<'a> Line<'a> {
     /// The values of each ECS field that it stands for.
     fn paths(&self, field: Field, values: &mut Vec<Cow<'a, str>>) {
         let Some((_, paths, _)) = TABLE.get(field.index()) else { return };
+        let start = values.len();
         for path in paths.split('|') {
             let mut more = Vec::new();
             lookup(self.value, path, &mut more);
             more.into_iter().for_each(|value| {
-                if !values.contains(&value) {
+                if !values.iter().skip(start).any(|known| *known == value) {
                     values.push(value);
                 }
             });
@@ -127,7 +128,8 @@ impl<'a> Line<'a> {
             (Category::ProcessAccess, "take_descriptor") => "getfd",
             (Category::RawSocket, _) if is("sentineledge.network.family", "packet") => "packet",
             (Category::RawSocket, _) => "raw",
-            (Category::DnsQuery, "query") => "question",
+            (Category::DnsQuery, "dns_query") => "query",
+            (Category::DnsQuery, "dns_answer") => "answer",
             (Category::Prctl, "PR_SET_NAME") => "set_name",
             _ => {
                 let stripped = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);

@@ -1,26 +1,32 @@
 //! Views: an event as the rows that rules judge.
 //!
 //! Whom an event is about comes from the process table's [`Context`], typed and at once ([`actor`]); so does everything of
-//! an exec, the kind that most rules are about. What else a kind tells is taken from the line that was rendered of it
-//! anyway ([`line`]), by the table of [`fields`](super::sigma::fields), and only if a rule of its category asks for it. So
-//! a rule may also name any field of ECS. A process creation is seen by the auditd view too ([`audit`]).
+//! execs, exits, files ([`file`]) and the network ([`network`]) that the table of [`fields`](super::sigma::fields) names.
+//! What else a kind tells, such as any field of ECS that a rule may name, is taken from the line that was rendered of it
+//! anyway ([`line`]), and only if a rule of its category asks for it and may match ([`Reading`]). Several kinds are seen by
+//! the auditd view too ([`audit`]).
 //!
 //! Values are the kernel's where the event has the kernel's. What the sensors could not see is absent here.
 
 mod actor;
 pub mod audit;
+mod file;
 pub mod flat;
 pub mod line;
+mod network;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use super::load::Rules;
 use super::sigma::fields::Field;
+use super::sigma::index::Required;
 use super::sigma::logsource::Category;
 use super::sigma::row::{Row, Slot};
 use super::sigma::scratch::Scratch;
-use super::sigma::set::Wanted;
+use super::sigma::set::{Set, Wanted};
 use crate::event::ecs::{self, Context};
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, Kind};
 use texts::Texts;
 
 /// An event with all that is known of it.
@@ -44,14 +50,53 @@ impl std::fmt::Debug for Input<'_> {
     }
 }
 
-/// Every one of these fields is known of an exec without its line.
-pub fn is_typed(fields: impl IntoIterator<Item = Field>) -> bool {
-    fields.into_iter().all(|field| actor::provides(true, field))
+/// How the row of an event comes about.
+#[derive(Debug)]
+pub enum Reading {
+    /// From the event alone, which has all that rules ask for.
+    Typed,
+    /// From its line too, but only if a rule may match by what the event has.
+    Late(Required),
+    /// From its line too.
+    Line,
 }
 
-/// The field is known of every event without its line.
-pub fn is_known(field: Field) -> bool {
-    actor::provides(false, field)
+impl Reading {
+    /// What events of a kind need for the rules of a category.
+    pub fn of(kind: Kind, category: Category, set: &Set) -> Reading {
+        let mut wanted = set.wanted(category).into_iter().flat_map(Wanted::fields);
+        if wanted.all(|field| provides(kind, field)) {
+            return Reading::Typed;
+        }
+        let required = set.index_of(category).and_then(|index| index.required(|field| provides(kind, field)));
+        required.map_or(Reading::Line, Reading::Late)
+    }
+}
+
+/// The field is known of events of this kind without the line.
+fn provides(kind: Kind, field: Field) -> bool {
+    let of_kind: &[&[Field]] = match kind {
+        Kind::Exec => &[&actor::PROVIDED_OF_EXEC],
+        Kind::Exit => &[&actor::PROVIDED_OF_EXIT],
+        Kind::FileOpen
+        | Kind::FileRead
+        | Kind::FileRename
+        | Kind::FileDelete
+        | Kind::FileLink
+        | Kind::FileMkdir
+        | Kind::FileMode
+        | Kind::FileOwner
+        | Kind::FileXattr
+        | Kind::FileTruncate
+        | Kind::FileTimes
+        | Kind::Mount => &[&file::PROVIDED],
+        Kind::NetDns => &[&network::PROVIDED, &network::PROVIDED_OF_DNS],
+        Kind::NetConnect | Kind::NetAccept | Kind::NetBind | Kind::NetListen | Kind::NetSocket => {
+            &[&network::PROVIDED]
+        }
+        _ => &[],
+    };
+    actor::PROVIDED.contains(&field) || of_kind.iter().any(|fields| fields.contains(&field))
 }
 
 /// Makes rows of events, with memory that is kept between them.
@@ -71,13 +116,13 @@ impl View {
         rules: &Rules,
         mut judge: impl FnMut(Category, &Row<'_>, bool),
     ) {
-        let (kind, set) = (input.event.kind(), &rules.set);
-        for category in set.categories_of(kind) {
-            let Some(wanted) = set.wanted(*category) else { continue };
+        let views = rules.views.get(input.event.kind().index());
+        for (category, reading) in views.into_iter().flatten() {
+            let Some(wanted) = rules.set.wanted(*category) else { continue };
             if *category == Category::Auditd {
                 audit::rows(input, &mut self.texts, &mut judge);
             } else {
-                self.row(input, *category, wanted, rules, &mut judge);
+                self.row(input, *category, wanted, reading, &rules.set, &mut judge);
             }
         }
     }
@@ -87,44 +132,41 @@ impl View {
         input: &Input<'_>,
         category: Category,
         wanted: &Wanted,
-        rules: &Rules,
+        reading: &Reading,
+        set: &Set,
         judge: &mut impl FnMut(Category, &Row<'_>, bool),
     ) {
-        let is_exec = matches!(input.event.body, Body::Exec(_));
         let texts = &mut self.texts;
         texts.clear();
         actor::write(input, wanted, texts);
-        actor::write_failed(input, texts);
-        let lists = actor::Lists::of(input, wanted);
-        if is_exec && rules.exec_is_typed {
-            let mut row = Row::default();
-            lists.fill(&mut row);
-            texts.fill(&mut row);
-            judge(category, &row, false);
-            return;
+        match &input.event.body {
+            Body::ExecFailed(failed) => actor::write_failed(failed, texts),
+            Body::Exit(exit) => actor::write_exit(exit, texts),
+            Body::File(file) => file::write(file, category, wanted, texts),
+            Body::Network(network) => network::write(network, input.context, wanted, texts),
+            _ => {}
         }
-        // Reading a line costs more than judging it, and most events have nothing to do with any rule.
-        if let Some(required) = rules.required.get(&category) {
-            let mut row = Row::default();
-            lists.fill(&mut row);
-            texts.fill(&mut row);
-            if !rules.set.may_match(category, required, &row, &mut self.early) {
-                return;
-            }
+        let lists = actor::Lists::of(input, wanted);
+        let mut row = Row::default();
+        lists.fill(&mut row);
+        texts.fill(&mut row);
+        let failed = input.event.errno().is_some();
+        match reading {
+            Reading::Typed => return judge(category, &row, failed),
+            // Reading a line costs more than judging it, and most events have nothing to do with any rule.
+            Reading::Late(required) if !set.may_match(category, required, &row, &mut self.early) => return,
+            Reading::Late(_) | Reading::Line => {}
         }
         // Only lines that this agent rendered come here, so that they are JSON is certain; if it were not, the row
         // would lack what only they tell.
         let value = serde_json::from_slice(input.line).unwrap_or(serde_json::Value::Null);
-        let found = line::Line::new(&value, category)
-            .values(wanted, &rules.set.names, |field| actor::provides(is_exec, field));
+        let kind = input.event.kind();
+        let found =
+            line::Line::new(&value, category).values(wanted, &set.names, |field| provides(kind, field));
         let slices = found.slices();
-        let mut row = Row::default();
-        lists.fill(&mut row);
-        texts.fill(&mut row);
         for (field, range) in &found.slots {
             row.set(*field, Slot::any(slices.get(range.clone()).unwrap_or_default()));
         }
-        let failed = value.pointer("/event/outcome").is_some_and(|outcome| outcome == "failure");
         judge(category, &row, failed);
     }
 }
