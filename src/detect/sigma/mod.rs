@@ -17,6 +17,7 @@ pub mod budget;
 pub mod condition;
 pub mod correlation;
 pub mod encode;
+pub mod expression;
 pub mod fields;
 pub mod index;
 pub mod intern;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::encode;
+use super::expression::Expression;
 use super::fields::{Field, Names};
 use super::pattern::{Matcher, Pattern};
 use super::test::{Check, Expr, Fold, Network, Order, Place, Test, unicode_lower};
@@ -22,9 +23,6 @@ pub type Placeholders = BTreeMap<String, Vec<String>>;
 
 /// What is wrong, and in which line.
 pub type Fault = (usize, String);
-
-/// Bytes that a regular expression may take when compiled, and its cache when it runs.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// Values that a single one may become by `expand` and `windash`.
 const VARIANTS_MAX: usize = 10_000;
@@ -372,31 +370,10 @@ fn encoded(value: &str, encodings: &[&str]) -> Result<Vec<Vec<u8>>, String> {
     Ok(vec![bytes])
 }
 
-/// A regular expression over bytes, so that text that is no UTF-8 cannot hide from it; over characters only if it has
-/// other letters than ASCII or asks for their classes.
-///
-/// The flags stand in its text, so that whoever looks for literals in it sees them.
-fn regex(text: &str, flags: [bool; 3]) -> Result<regex::bytes::Regex, String> {
+fn regex(text: &str, flags: [bool; 3]) -> Result<Expression, String> {
     let set: String =
         ['i', 'm', 's'].into_iter().zip(flags).filter(|(_, set)| *set).map(|(flag, _)| flag).collect();
-    let build = |unicode: bool| {
-        let flags = match (unicode, set.is_empty()) {
-            (true, true) => String::new(),
-            (true, false) => format!("(?{set})"),
-            (false, _) => format!("(?{set}-u)"),
-        };
-        regex::bytes::RegexBuilder::new(&format!("{flags}{text}"))
-            .size_limit(REGEX_BYTES_MAX)
-            .dfa_size_limit(REGEX_BYTES_MAX)
-            .build()
-    };
-    let bytes_will_do = text.is_ascii() && !text.contains("\\p") && !text.contains("\\P");
-    let result = if bytes_will_do { build(false).or_else(|_| build(true)) } else { build(true) };
-    result.map_err(|e| {
-        let reason = e.to_string();
-        let last = reason.lines().next_back().unwrap_or_default();
-        format!("the regular expression '{text}' is refused: {}", last.trim_start_matches("error: "))
-    })
+    Expression::new(text, &set)
 }
 
 /// The value with each `%name%` replaced by each member of that list.

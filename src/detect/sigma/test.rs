@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::among::Among;
+use super::expression::Expression;
 use super::fields::Field;
 use super::pattern::Matcher;
 use super::row::Row;
@@ -46,7 +47,7 @@ pub enum Check {
     /// One of many texts whose ASCII letters were folded.
     Among(Box<Among>),
     /// A regular expression.
-    Regex(Box<regex::bytes::Regex>),
+    Regex(Box<Expression>),
     /// An address in this network.
     Network(Network),
     /// A number that compares so.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::{Costed, Kind, LITERAL_MIN, Witness};
+use crate::detect::sigma::expression::parse;
 use crate::detect::sigma::fields::Field;
 use crate::detect::sigma::scanner::{WORD_LENGTHS, is_word};
 
@@ -16,16 +17,12 @@ const RUNS_MAX: usize = 16;
 
 /// What every match of a regular expression must have in it; none if there is nothing that can be looked for.
 pub fn costed(text: &str, field: Option<Field>) -> Option<Costed> {
-    required(&parse(text)?, field, Beside::default())
-}
-
-fn parse(text: &str) -> Option<Hir> {
-    regex_syntax::ParserBuilder::new().utf8(false).build().parse(text).ok()
+    required(&parse(text).ok()?, field, Beside::default())
 }
 
 /// The byte that every match of a regular expression begins with, at the beginning of the value.
 pub fn first_byte(text: &str) -> Option<u8> {
-    let hir = parse(text)?;
+    let hir = parse(text).ok()?;
     let HirKind::Concat(members) = hir.kind() else { return None };
     let [start, first, ..] = members.as_slice() else { return None };
     if !matches!(start.kind(), HirKind::Look(Look::Start)) {
