@@ -14,6 +14,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Global, agent, plural, print, refuse};
 use crate::config::check::{self, Finding, Severity};
+use crate::config::profile;
 use crate::config::{DEFAULT_PATH, Host, Resolved};
 
 /// Arguments of `doctor`.
@@ -94,13 +95,29 @@ fn outcome(lines: &[Line]) -> Exit {
     order.into_iter().find(has).or(first).unwrap_or(Exit::Ok)
 }
 
+/// Which profile is in effect, and the size of this host.
+fn profile(resolved: &Resolved, host: &Host) -> String {
+    let named = resolved.settings.find("core", "profile").map(|setting| setting.value.to_string());
+    let named = named.unwrap_or_default();
+    let mib = host.memory_bytes >> 20;
+    let size = profile::size_of(host);
+    format!("{}; this host is {size}: {} CPUs, {mib} MiB", named.trim_matches('"'), host.online_cpus)
+}
+
 fn configuration(resolved: &Resolved) -> Vec<Line> {
     let detail = match &resolved.source {
         Some(path) => path.display().to_string(),
         None => format!("no {DEFAULT_PATH}, the defaults hold"),
     };
-    let mut lines =
-        vec![Line { name: "configuration".to_owned(), verdict: Verdict::Ok, detail, remedy: None }];
+    let mut lines = vec![
+        Line { name: "configuration".to_owned(), verdict: Verdict::Ok, detail, remedy: None },
+        Line {
+            name: "profile".to_owned(),
+            verdict: Verdict::Ok,
+            detail: profile(resolved, &Host::detect()),
+            remedy: None,
+        },
+    ];
     let warn = |detail: String| Line {
         name: "configuration".to_owned(),
         verdict: Verdict::Warn,

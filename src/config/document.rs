@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::key::{Author, Effect, Key};
+use super::profile;
 use super::shape::Shape;
 use super::source::{self, DEFAULT_PATH, PATH_VARIABLE};
 use super::table;
@@ -76,8 +77,8 @@ pub fn markdown() -> String {
          key has a default. `sentinel-edge check-config` says whether a file is right, with line, key and the\n\
          nearest valid name for each mistake; `check-config --show` prints every value and where it comes from.\n\
          \n\
-         A flag goes before an environment variable, a variable before the file, the file before the default. An\n\
-         empty variable counts as unset. Sizes are bytes, or text such as `\"100MB\"` (thousands) or `\"64KiB\"` (1024s).\n\
+         A flag goes before an environment variable, a variable before the file, the file before the profile, and that\n\
+         before the default. An empty variable counts as unset. Sizes are bytes, or text such as `\"100MB\"` (thousands) or `\"64KiB\"` (1024s).\n\
          Of the keys, those marked *reload* take effect at SIGHUP (`systemctl reload sentineledge`), the others at the\n\
          next start; a file with a mistake changes nothing. Keys marked † are this project's, the others are the\n\
          deployment guide's.\n\
@@ -95,6 +96,7 @@ pub fn markdown() -> String {
             row(&mut out, key);
         }
     }
+    profiles(&mut out);
     variables(&mut out);
     out.push_str(NOTES);
     out
@@ -117,6 +119,18 @@ fn row(out: &mut String, key: &Key) {
 /// Text fit for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
+}
+
+fn profiles(out: &mut String) {
+    out.push_str(
+        "\n## Profiles\n\nWhat `[core] profile` changes of the defaults. The agent takes a size by its name, or with `auto` by the host: less\n\
+         than 2 GB of memory or fewer than 4 CPUs are small, more than 8 GB and more than 8 CPUs are large, what is\n\
+         between is medium. `check-config --show` says which values come from a profile, `doctor` which size this host has.\n\n",
+    );
+    let _ = writeln!(out, "| key | {} |\n|---|{}|", profile::SIZES.join(" | "), ["--:"; 3].join("|"));
+    for (section, name, values) in profile::VALUES {
+        let _ = writeln!(out, "| `[{section}] {name}` | {} |", values.join(" | "));
+    }
 }
 
 fn variables(out: &mut String) {

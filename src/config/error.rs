@@ -18,6 +18,8 @@ pub enum Place {
         /// The line.
         line: usize,
     },
+    /// Nowhere: the profile for hosts of this size.
+    Profile(&'static str),
     /// Nowhere: the default.
     Default,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Place {
             Place::Variable(name) => write!(f, "environment {name}"),
             Place::File { path, line: 0 } => write!(f, "{}", path.display()),
             Place::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Place::Profile(size) => write!(f, "profile {size}"),
             Place::Default => f.write_str("default"),
         }
     }

@@ -16,6 +16,7 @@ pub mod error;
 pub mod key;
 pub mod list;
 pub mod literal;
+pub mod profile;
 pub mod raw;
 mod resolve;
 pub mod settings;

@@ -71,7 +71,7 @@ impl Resolver<'_> {
     }
 
     fn is_set(&self, section: &str, name: &str) -> bool {
-        *self.place(section, name) != Place::Default
+        !matches!(self.place(section, name), Place::Default | Place::Profile(_))
     }
 
     pub(super) fn kernel(&mut self, typed: &Typed) -> kernel::Config {

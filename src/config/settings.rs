@@ -1,4 +1,4 @@
-//! One value for every key: from a flag, else the environment, else the file, else the default.
+//! One value for every key: from a flag, else the environment, else the file, else the profile, else the default.
 //!
 //! Every source is checked, also one that another goes before, so that a mistake shows when it is made and not
 //! when the other source is taken away.
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::error::{Error, Errors, Place, Problem};
 use super::key::{Both, Effect, Key};
 use super::literal::Literal;
+use super::profile;
 use super::raw::Entry;
 use super::source::{Part, Sources, VARIABLES};
 use super::table;
@@ -69,7 +70,25 @@ impl Settings {
                 setting.take_text(Place::Flag(flag), text, errors);
             }
         }
+        settings.take_profile(sources);
         settings
+    }
+
+    /// Gives what nobody set the values of the profile.
+    fn take_profile(&mut self, sources: &Sources<'_>) {
+        let Some(size) = profile::named(&self.typed::<String>("core", "profile"), &sources.host) else {
+            return;
+        };
+        let column = profile::SIZES.iter().position(|name| *name == size).unwrap_or_default();
+        for (section, name, values) in profile::VALUES {
+            let Some(setting) = self.find_mut(section, name) else { continue };
+            if setting.place != Place::Default {
+                continue;
+            }
+            let value = values.get(column).and_then(|text| parsed(setting.key, text));
+            setting.value = value.expect("a test reads every value of every profile");
+            setting.place = Place::Profile(size);
+        }
     }
 
     fn take_file(&mut self, path: &Path, entries: &[Entry], errors: &mut Errors) {
@@ -176,7 +195,12 @@ fn default_of(key: &'static Key) -> Setting {
 
 /// The default of a key; `None` if the table has one that does not fit.
 pub fn default_value(key: &Key) -> Option<Value> {
-    let literal = toml::de::DeValue::parse(key.default).ok().map(|v| Literal::from_toml(v.get_ref()))?;
+    parsed(key, key.default)
+}
+
+/// A value in the form of TOML; `None` if it does not fit.
+fn parsed(key: &Key, text: &str) -> Option<Value> {
+    let literal = toml::de::DeValue::parse(text).ok().map(|v| Literal::from_toml(v.get_ref()))?;
     key.shape.read(&literal).ok()
 }
 

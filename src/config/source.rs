@@ -89,6 +89,10 @@ pub struct Host {
     pub page_bytes: u64,
     /// CPUs that the agent may run on.
     pub cpus: usize,
+    /// CPUs of the host.
+    pub online_cpus: usize,
+    /// Memory of the host.
+    pub memory_bytes: u64,
     /// A proc file system is mounted at /host/proc.
     pub host_proc: bool,
     /// Standard output is a terminal.
@@ -103,22 +107,36 @@ pub(super) const HOST_PROC: &str = "/host/proc";
 impl Host {
     /// Finds them out.
     pub fn detect() -> Self {
-        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|n| u64::try_from(n).ok());
+        let ask = |what| sysconf(what).ok().flatten().and_then(|n| u64::try_from(n).ok());
+        let page_bytes = ask(SysconfVar::PAGE_SIZE).unwrap_or(4096);
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
         let host_proc = statfs(Path::new(HOST_PROC)).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC);
         let terminal = io::stdout().is_terminal();
         let unset = |name| std::env::var_os(name).is_none_or(|v| v.is_empty());
         Host {
-            page_bytes: page.unwrap_or(4096),
-            cpus: thread::available_parallelism().map_or(1, usize::from),
+            page_bytes,
+            cpus,
+            online_cpus: ask(SysconfVar::_NPROCESSORS_ONLN)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(cpus),
+            memory_bytes: ask(SysconfVar::_PHYS_PAGES).unwrap_or(0).saturating_mul(page_bytes),
             host_proc,
             terminal,
             colour: terminal && unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
         }
     }
 
-    /// A small host for tests: pages of 4096 bytes, 2 CPUs, no container, no terminal.
+    /// A small host for tests: pages of 4096 bytes, 2 CPUs, 1 GiB, no container, no terminal.
     pub const fn plain() -> Self {
-        Host { page_bytes: 4096, cpus: 2, host_proc: false, terminal: false, colour: false }
+        Host {
+            page_bytes: 4096,
+            cpus: 2,
+            online_cpus: 2,
+            memory_bytes: 1 << 30,
+            host_proc: false,
+            terminal: false,
+            colour: false,
+        }
     }
 }
 

@@ -126,6 +126,10 @@ const EVENT_KEYS: [Key; EVENT_KEY_COUNT] = {
 keys! {
     /// The agent as a whole.
     core {
+        /// Values for a host of this size: `small` (less than 2 GB of memory or fewer than 4 CPUs), `medium`, `large`
+        /// (more than 8 GB and more than 8 CPUs), or `auto`, which looks at the host. `none`: every key has its own
+        /// default. Whatever is set here or elsewhere goes before the profile.
+        profile: word(&["none", "auto", "small", "medium", "large"]) = "\"none\"", Ours, Restart;
         /// Serve `/metrics`, `/health`, `/ready` and `/version` on `[monitoring] prometheus_endpoint`. Off: that
         /// port stays closed.
         metrics_enabled: switch() = "true", Guide, Reload;

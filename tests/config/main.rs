@@ -6,6 +6,7 @@
 
 mod documents;
 mod messages;
+mod profiles;
 
 use std::collections::HashMap;
 use std::fs;
@@ -195,7 +196,7 @@ fn defaults_reach_the_sections() {
 
 #[test]
 fn defaults_follow_the_host() {
-    let big = Host { page_bytes: 4096, cpus: 64, host_proc: true, terminal: true, colour: true };
+    let big = Host { cpus: 64, host_proc: true, terminal: true, colour: true, ..Host::plain() };
     let resolved = Given::file("[logging]\nstdout = \"auto\"").host(big).load().unwrap();
     assert_eq!((resolved.control.workers, resolved.control.proc_root), (4, PathBuf::from("/host/proc")));
     assert_eq!(resolved.sink.stdout, Some(StdoutFormat::Coloured));

@@ -97,7 +97,7 @@ fn messages_of_names() {
         ),
         (
             "[core]\n\"a\\u001bb\" = 1",
-            "c:2: [core] \"a\\u{1b}b\": there is no such key; [core] has metrics_enabled, health_check_enabled, worker_threads, state_dir, runtime_dir, proc_root, log_level",
+            "c:2: [core] \"a\\u{1b}b\": there is no such key; [core] has profile, metrics_enabled, health_check_enabled, worker_threads, state_dir, runtime_dir, proc_root, log_level",
         ),
     ] {
         assert_eq!(complaint(text), expected);
