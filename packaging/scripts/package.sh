@@ -105,7 +105,11 @@ deb() {
 	put "$source/deb/lintian-overrides" "$root/usr/share/lintian/overrides/sentineledge" 0644
 	install -d -m 0755 "$root/DEBIAN"
 	sed -e "s/@version@/$version/" -e "s/@arch@/$deb_arch/" -e "s/@size@/$installed_kb/" "$source/deb/control" >"$root/DEBIAN/control"
-	cut -d' ' -f2 "$work/confs" >"$root/DEBIAN/conffiles"
+	put "$source/deb/apparmor" "$root/etc/apparmor.d/sentineledge" 0644
+	{
+		cut -d' ' -f2 "$work/confs"
+		echo /etc/apparmor.d/sentineledge
+	} >"$root/DEBIAN/conffiles"
 	for script in postinst prerm postrm; do
 		put "$source/deb/$script" "$root/DEBIAN/$script" 0755
 	done

@@ -63,8 +63,8 @@ for suite in "${suites[@]}"; do
 	read -r name release <<<"$suite"
 	kernel=$(tests/vm/fetch.sh "$release") || unavailable "no kernel $release"
 	image=$vm/$name.ext4
-	if [ ! -e "$image" ]; then
-		tests/package/image.sh "$image" "$name" rpm || unavailable "no Debian $name could be made; is a mirror reachable?"
+	if [ ! "$image" -nt tests/package/image.sh ]; then
+		tests/package/image.sh "$image" "$name" rpm apparmor || unavailable "no Debian $name could be made; is a mirror reachable?"
 	fi
 	cp --sparse=always "$image" "$work/disk"
 	try "the .deb on $name" "$kernel" "$work/disk" deb-first "$work"/{first.deb,second.deb,second.version}
