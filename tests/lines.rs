@@ -14,7 +14,7 @@ use std::{env, fs};
 use sentinel_edge::decode::decode;
 use sentinel_edge::event::ecs::own::{self, Gap};
 use sentinel_edge::event::ecs::{Context, Frame, Names, line};
-use sentinel_edge::event::process::{Container, EntityId, Image, Process, Runtime};
+use sentinel_edge::event::process::{Container, EntityId, Image, Labels, Process, Runtime};
 use sentinel_edge::event::{BootId, Host, Kind};
 use serde_json::Value;
 
@@ -87,6 +87,13 @@ fn context(name: &str, sequence: u64) -> Context {
         id: "6d2f5e7c8b9a6d2f5e7c8b9a6d2f5e7c8b9a6d2f5e7c8b9a6d2f5e7c8b9a6d2f".into(),
         runtime: Runtime::Containerd,
         pod_uid: Some("0c9a8b7d-6e5f-4a3b-2c1d-0e9f8a7b6c5d".into()),
+        labels: Box::new(Labels {
+            name: Some("web".into()),
+            image: Some("registry.example.org/shop/web:1.4@sha256:6d2f5e7c".into()),
+            pod: Some("web-7c5d9-x2x4q".into()),
+            namespace: Some("shop".into()),
+        })
+        .into(),
     };
     Context {
         sequence,

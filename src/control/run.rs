@@ -119,7 +119,7 @@ struct Agent {
     /// When the lists of the filters were last looked up.
     watched: Instant,
     names: Names,
-    resolver: Option<Thread>,
+    background: Vec<Thread>,
     _lock: Lock,
 }
 
@@ -177,7 +177,7 @@ impl Agent {
 
         // The kernel side, and the table of what runs already; only then may records be taken.
         let sources = Sources::of_this_host(proc);
-        let (mut enricher, resolver) = Enricher::new(&config.enrich, &host, Some(&sources), &metrics);
+        let (mut enricher, background) = Enricher::new(&config.enrich, &host, Some(&sources), &metrics);
         let mut probes = Probes::attach(&config.kernel, &plan, &metrics)?;
         probes.seed(&mut enricher);
         board.sensors(probes.facts(), probes.classes());
@@ -250,10 +250,9 @@ impl Agent {
                 let _ = sequence_in.send(next);
             }),
         )?;
-        let resolver = match resolver.map(|resolver| resolver.start()).transpose() {
-            Ok(thread) => thread,
-            Err(e) => return Err(Error::Start { what: "the thread se-names", cause: e.into() }),
-        };
+        let background = background
+            .start()
+            .map_err(|e| Error::Start { what: "the threads se-names and se-labels", cause: e.into() })?;
         let canary = match control.canary {
             Some(config) => {
                 let (stop, stopped) = bounded(0);
@@ -269,7 +268,7 @@ impl Agent {
                 .chain(&workers)
                 .chain([&findings, &keeper])
                 .chain(canary.iter().map(|(_, thread)| thread))
-                .chain(&resolver)
+                .chain(&background)
                 .map(|thread| Arc::clone(&thread.beacon))
                 .chain(sinks.beacons().iter().map(Arc::clone))
                 .chain(http.beacons())
@@ -299,7 +298,7 @@ impl Agent {
             overflow: Overflow::default(),
             watched: Instant::now(),
             names,
-            resolver,
+            background,
             _lock: lock,
         };
         agent.say_started();
@@ -488,8 +487,8 @@ impl Agent {
         }
         self.http.stop();
         self.names.stop();
-        if let Some(resolver) = self.resolver {
-            resolver.join();
+        for thread in self.background {
+            thread.join();
         }
         // For the summary: what happened between the last look at the counters and the end.
         self.board.tick();

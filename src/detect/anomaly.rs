@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use super::judge::{Case, Hit};
 use super::novelty::{Deed, Novelty};
 use super::sigma::rule::{About, Level};
-use crate::event::{Body, Kind, Network};
+use crate::event::{Body, Container, Kind, Network};
 
 /// The first port that Linux hands out by itself, see ip_local_port_range in ip(7).
 const EPHEMERAL: u32 = 32_768;
@@ -44,10 +44,17 @@ fn about(id: &str, title: &str, tactic: &str) -> Arc<About> {
     })
 }
 
+/// Where a container's programs are at home: in its image, whose containers come and go; by its id where no runtime told
+/// the image.
+fn place(container: &Container) -> &[u8] {
+    let image = container.labels.get().and_then(|labels| labels.image_name());
+    image.map_or(&*container.id, |image| image.name).as_bytes()
+}
+
 /// Adds a hit if the event shows something new.
 pub fn add(case: &Case<'_>, novelty: &Novelty, hits: &mut Vec<Hit>) {
     let context = case.input.context;
-    let place = context.container.as_deref().map_or(&b"host"[..], |container| container.id.as_bytes());
+    let place = context.container.as_deref().map_or(&b"host"[..], place);
     let wall_ns = case.input.event.time_ns.saturating_add_signed(case.wall_offset_ns);
     let process = context.process.as_deref().map(|process| &*process.image.executable);
     let is_new = |program: &[u8], deed: Deed, what: &[u8]| {
@@ -99,4 +106,27 @@ fn block(network: &Network<'_>) -> Option<(IpAddr, Vec<u8>)> {
         IpAddr::V6(v6) => v6.octets().get(..6)?.to_vec(),
     };
     Some((address, block))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::event::{Labels, Runtime};
+
+    #[test]
+    fn containers_of_an_image_are_one_place() {
+        let container = |id: &str, image: Option<&str>| {
+            let labels = OnceLock::new();
+            if let Some(image) = image {
+                let of_image = Labels { image: Some(image.into()), ..Labels::default() };
+                labels.set(Box::new(of_image)).unwrap();
+            }
+            Container { id: id.into(), runtime: Runtime::Docker, pod_uid: None, labels }
+        };
+        assert_eq!(place(&container("a", Some("web:1"))), b"web");
+        assert_eq!(place(&container("b", Some("web:2@sha256:00"))), b"web");
+        assert_eq!(place(&container("c", None)), b"c");
+    }
 }

@@ -1,7 +1,7 @@
 //! Things that a program does for the first time: a new child program, a new port to listen on, a new network to
 //! connect to.
 //!
-//! What is usual is learned for each program in each place, which is the host or a container: for [`LEARNING_NS`] after a
+//! What is usual is learned for each program in each place, which is the host or the image of a container: for [`LEARNING_NS`] after a
 //! program was first seen in a place everything that it does is taken as usual. What comes later and was never seen is a
 //! finding once, and usual from then on. Deeper models may take this module's place: it is asked with [`Novelty::is_new`]
 //! and knows nothing of events.
@@ -10,7 +10,7 @@
 //! was seen since. They outlive a restart in a file, which is written anew when something changed. A host whose programs
 //! do ever new things is told of that often; such findings are of level low.
 //!
-//! Limits: the image that a container was made from is not known, so a new container learns anew.
+//! Limits: where no runtime tells a container's image, its id is the place, and a new container learns anew.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

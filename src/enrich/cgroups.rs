@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use super::container;
 use super::hash::IdMap;
+use super::labels::Asker;
 use crate::event::{Cgroup, CgroupChange, Container};
 use crate::metrics::Metrics;
 use crate::procfs::Procfs;
@@ -65,6 +66,8 @@ struct Known {
     group: Group,
     /// Asked for since it last came up for eviction.
     used: bool,
+    /// The runtime was asked what it calls the container, or there is none.
+    asked: bool,
     released_ns: Option<u64>,
 }
 
@@ -88,12 +91,14 @@ pub struct Cgroups {
     walk: Vec<Pending>,
     next_walk_ns: u64,
     proc: Option<Procfs>,
+    labels: Asker,
     metrics: Arc<Metrics>,
 }
 
 impl Cgroups {
-    /// An empty table. `proc` tells where hierarchies are mounted; without it only events fill the table.
-    pub fn new(proc: Option<Procfs>, metrics: Arc<Metrics>) -> Self {
+    /// An empty table. `proc` tells where hierarchies are mounted; without it only events fill the table. `labels` is
+    /// asked about each container once.
+    pub fn new(proc: Option<Procfs>, labels: Asker, metrics: Arc<Metrics>) -> Self {
         Cgroups {
             known: IdMap::default(),
             order: VecDeque::new(),
@@ -103,6 +108,7 @@ impl Cgroups {
             walk: Vec::new(),
             next_walk_ns: 0,
             proc,
+            labels,
             metrics,
         }
     }
@@ -130,6 +136,9 @@ impl Cgroups {
         }
         let known = self.known.get_mut(&key)?;
         known.used = true;
+        if !known.asked {
+            known.asked = is_asked(&self.labels, &known.group);
+        }
         Some(&known.group)
     }
 
@@ -169,14 +178,15 @@ impl Cgroups {
 
     fn insert(&mut self, key: Key, group: Group) {
         self.absent.remove(&key);
+        let asked = is_asked(&self.labels, &group);
         if let Some(known) = self.known.get_mut(&key) {
-            known.group = group;
+            (known.group, known.asked) = (group, asked);
             return;
         }
         if self.known.len() >= GROUPS_MAX {
             self.evict();
         }
-        self.known.insert(key, Known { group, used: false, released_ns: None });
+        self.known.insert(key, Known { group, used: false, asked, released_ns: None });
         self.order.push_back(key);
         // Ids of groups that left by the other queue pile up here; they are bounded by a clean-up now and then.
         if self.order.len() > 2 * GROUPS_MAX {
@@ -264,6 +274,11 @@ impl Cgroups {
     }
 }
 
+/// Asks what the runtime calls the group's container; false if that must be tried again.
+fn is_asked(labels: &Asker, group: &Group) -> bool {
+    group.container.as_ref().is_none_or(|container| labels.ask(container))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +291,7 @@ mod tests {
     }
 
     fn empty() -> Cgroups {
-        Cgroups::new(None, Arc::default())
+        Cgroups::new(None, Asker::disabled(), Arc::default())
     }
 
     fn path(groups: &mut Cgroups, hierarchy: u32, id: u64) -> Option<String> {
@@ -338,7 +353,7 @@ mod tests {
     #[test]
     fn seeding_reads_both_versions() {
         let (dir, proc) = host();
-        let mut groups = Cgroups::new(Some(proc), Arc::default());
+        let mut groups = Cgroups::new(Some(proc), Asker::disabled(), Arc::default());
         groups.seed();
         for (number, name, expected) in
             [(0, "v2", "/"), (0, "v2/a", "/a"), (0, "v2/a/b", "/a/b"), (3, "v1/lxc/web", "/lxc/web")]
@@ -352,7 +367,7 @@ mod tests {
     #[test]
     fn a_miss_is_looked_for_and_what_is_absent_is_not_again() {
         let (dir, proc) = host();
-        let mut groups = Cgroups::new(Some(proc), Arc::default());
+        let mut groups = Cgroups::new(Some(proc), Asker::disabled(), Arc::default());
         groups.seed();
         let late = dir.path().join("v2/late");
         fs::create_dir(&late).unwrap();

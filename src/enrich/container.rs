@@ -11,6 +11,8 @@
 //! A name is all there is: whoever may make control groups, such as a user in a delegated subtree, may call one
 //! like a container. So this describes, and must not be what grants an exception to anybody.
 
+use std::sync::OnceLock;
+
 use crate::event::{Container, Runtime};
 
 /// Longest id or name taken over; a path component has no more.
@@ -31,7 +33,7 @@ pub fn of_path(path: &str) -> Option<Container> {
             found = None;
         }
         if let Some((id, runtime)) = container(component, before, before_that) {
-            found = Some(Container { id: id.into(), runtime, pod_uid: pod.clone() });
+            found = Some(Container { id: id.into(), runtime, pod_uid: pod.clone(), labels: OnceLock::new() });
         }
         (before, before_that) = (component, before);
     }
@@ -333,7 +335,12 @@ mod tests {
     #[test]
     fn paths_of_containers() {
         for (path, id, runtime, pod) in CONTAINERS {
-            let expected = Container { id: (*id).into(), runtime: *runtime, pod_uid: pod.map(Box::from) };
+            let expected = Container {
+                id: (*id).into(),
+                runtime: *runtime,
+                pod_uid: pod.map(Box::from),
+                labels: OnceLock::new(),
+            };
             assert_eq!(of_path(&fill(path)), Some(expected), "{path}");
         }
     }

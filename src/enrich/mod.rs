@@ -6,6 +6,7 @@
 //!             |- table      processes by pid and start time
 //!             |- domains    names by which addresses were found
 //!             '- cgroups    control groups by id, with their containers
+//!                  '- se-labels  what runtimes call them, off the path of events
 //! Names::user / group                      on the workers' threads, when the line is written
 //!             '- se-names   files and the name service, off the path of events
 //! ```
@@ -25,6 +26,7 @@ mod hash;
 pub mod host;
 pub mod identity;
 mod image;
+pub mod labels;
 mod lineage;
 pub mod subject;
 pub mod table;
@@ -32,7 +34,8 @@ pub mod table;
 mod tests;
 pub mod users;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use config::Config;
@@ -43,9 +46,11 @@ pub use users::{Names, Resolver};
 use crate::event::{Body, Event, Host, Program, Task};
 use crate::metrics::Metrics;
 use crate::procfs::Procfs;
+use crate::util::thread::Thread;
 use cgroups::Cgroups;
 use domains::Domains;
 use given::Given;
+use labels::{Answerer, Asker};
 
 /// How often the table's nodes are counted, which costs a walk over them.
 const COUNT_EVERY_NS: u64 = 15_000_000_000;
@@ -59,12 +64,33 @@ pub struct Sources {
     pub root: PathBuf,
     /// The program that knows accounts of the name service; see [`getent::find`].
     pub getent: Option<PathBuf>,
+    /// The host's root directory, in which runtimes keep what they know of their containers.
+    pub host_root: PathBuf,
 }
 
 impl Sources {
     /// Those of the host that the agent runs on.
     pub fn of_this_host(proc: Procfs) -> Self {
-        Sources { proc, root: PathBuf::from("/"), getent: getent::find() }
+        // In a container the host is behind the root of its first process.
+        let is_own = proc.root() == Path::new("/proc");
+        let host_root = if is_own { PathBuf::from("/") } else { proc.root().join("1/root") };
+        Sources { proc, root: PathBuf::from("/"), getent: getent::find(), host_root }
+    }
+}
+
+/// What waits for files and programs in the place of the ring's thread.
+#[derive(Debug, Default)]
+pub struct Background {
+    names: Option<Resolver>,
+    labels: Option<Answerer>,
+}
+
+impl Background {
+    /// Starts the threads.
+    pub fn start(self) -> io::Result<Vec<Thread>> {
+        let names = self.names.map(Resolver::start);
+        let labels = self.labels.map(Answerer::start);
+        names.into_iter().chain(labels).collect()
     }
 }
 
@@ -82,16 +108,19 @@ pub struct Enricher {
 }
 
 impl Enricher {
-    /// An enricher that knows this host's control groups and accounts, but no process yet. The [`Resolver`] is
-    /// to be started as a thread; there is none without sources or when names are not wanted.
+    /// An enricher that knows this host's control groups and accounts, but no process yet. What is beside it is to be
+    /// started; without sources there is nothing, and no resolver of names where they are not wanted.
     pub fn new(
         config: &Config,
         host: &Host,
         sources: Option<&Sources>,
         metrics: &Arc<Metrics>,
-    ) -> (Enricher, Option<Resolver>) {
+    ) -> (Enricher, Background) {
         let proc = sources.map(|sources| sources.proc.clone());
-        let mut cgroups = Cgroups::new(proc.clone(), Arc::clone(metrics));
+        let (asker, labels) = sources
+            .map(|sources| labels::channel(sources.host_root.clone()))
+            .map_or((Asker::disabled(), None), |(asker, answerer)| (asker, Some(answerer)));
+        let mut cgroups = Cgroups::new(proc.clone(), asker, Arc::clone(metrics));
         cgroups.seed();
         let named = sources.filter(|_| config.resolve_names);
         let (names, resolver) = named
@@ -107,7 +136,7 @@ impl Enricher {
             args_keep_bytes: config.args_keep_bytes,
             next_count_ns: 0,
         };
-        (enricher, resolver)
+        (enricher, Background { names: resolver, labels })
     }
 
     /// Takes over changed settings, but for `resolve_names`, which takes effect at the next start.

@@ -26,7 +26,7 @@ pub use kind::Kind;
 pub use network::{Endpoint, Network, NetworkOp};
 pub use path::Path;
 pub use privilege::{Credentials, Creds, Privilege, Target};
-pub use process::{Container, EntityId, Image, Process, Runtime};
+pub use process::{Container, EntityId, Image, Labels, Process, Runtime};
 pub use task::{Program, Task};
 
 /// A decoded record.

@@ -6,7 +6,7 @@
 //! sees the process as it was at that event, whatever comes later.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// 128 bits that name a process for good: a hash of boot id, pid and start time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,4 +144,46 @@ pub struct Container {
     pub runtime: Runtime,
     /// Uid of the Kubernetes pod, with hyphens.
     pub pod_uid: Option<Box<str>>,
+    /// What the runtime calls it, once it was asked.
+    pub labels: OnceLock<Box<Labels>>,
+}
+
+/// What a runtime calls a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Its name.
+    pub name: Option<Box<str>>,
+    /// The image that it was made of, as whoever started it wrote it: `registry/path:tag@digest`.
+    pub image: Option<Box<str>>,
+    /// Name of the Kubernetes pod.
+    pub pod: Option<Box<str>>,
+    /// ... and its namespace.
+    pub namespace: Option<Box<str>>,
+}
+
+/// The parts of an image's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageName<'a> {
+    /// Registry and path.
+    pub name: &'a str,
+    /// The tag.
+    pub tag: Option<&'a str>,
+    /// The digest, such as `sha256:...`.
+    pub digest: Option<&'a str>,
+}
+
+impl Labels {
+    /// The parts of the image's reference. One that is nothing but a digest is a name.
+    pub fn image_name(&self) -> Option<ImageName<'_>> {
+        let image = self.image.as_deref()?;
+        let (rest, digest) = match image.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest)),
+            None => (image, None),
+        };
+        let is_digest = rest.starts_with("sha256:");
+        // A colon before a slash is that of a port.
+        let tag = rest.rsplit_once(':').filter(|(_, tag)| !is_digest && !tag.contains('/'));
+        let (name, tag) = tag.map_or((rest, None), |(name, tag)| (name, Some(tag)));
+        Some(ImageName { name, tag, digest })
+    }
 }

@@ -28,7 +28,12 @@ fn fake_host(dir: &Path) -> (Sources, u64) {
     put("proc/7/cmdline", "web\0--port\u{0}80\0");
     put("etc/passwd", "root:x:0:0::/:\n");
     symlink("/srv/web", dir.join("proc/7/exe")).unwrap();
-    let sources = Sources { proc: Procfs::new(dir.join("proc")), root: dir.to_owned(), getent: None };
+    let sources = Sources {
+        proc: Procfs::new(dir.join("proc")),
+        root: dir.to_owned(),
+        getent: None,
+        host_root: dir.to_owned(),
+    };
     (sources, fs::metadata(group).unwrap().ino())
 }
 

@@ -79,6 +79,14 @@ fields! {
     CONTAINER_ID = "ContainerId", "container.id";
     /// What runs the container.
     CONTAINER_RUNTIME = "ContainerRuntime", "container.runtime";
+    /// What the runtime calls the container.
+    CONTAINER_NAME = "ContainerName", "container.name";
+    /// The image that the container was made of, without tag and digest.
+    CONTAINER_IMAGE = "ContainerImage", "container.image.name";
+    /// Name of the Kubernetes pod.
+    POD_NAME = "PodName", "orchestrator.resource.name";
+    /// Namespace of the Kubernetes pod.
+    POD_NAMESPACE = "PodNamespace", "orchestrator.namespace";
     /// Path of the control group.
     CGROUP = "Cgroup", "sentineledge.cgroup.path";
     /// What is special about the program's file: `memfd`, `deleted`, `upper_layer`, `setuid`, `script`.

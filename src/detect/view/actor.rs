@@ -6,7 +6,7 @@ use crate::detect::sigma::fields::Field;
 use crate::detect::sigma::row::{Row, Slot};
 use crate::detect::sigma::set::Wanted;
 use crate::event::ecs::names;
-use crate::event::{Body, ExecFailed, Exit, Image, Process};
+use crate::event::{Body, ExecFailed, Exit, Image, Labels, Process};
 
 /// Values of a field with several at most; what is beyond is not looked at.
 const LIST_MAX: usize = 24;
@@ -51,8 +51,19 @@ pub struct Lists<'a> {
     ancestors: Few<'a>,
     flags: Few<'a>,
     environment: Few<'a>,
-    container: [&'a [u8]; 3],
+    container: [&'a [u8]; CONTAINER.len()],
 }
+
+/// Fields about the container, each with one value.
+const CONTAINER: [Field; 7] = [
+    Field::CONTAINER_ID,
+    Field::CONTAINER_RUNTIME,
+    Field::CGROUP,
+    Field::CONTAINER_NAME,
+    Field::CONTAINER_IMAGE,
+    Field::POD_NAME,
+    Field::POD_NAMESPACE,
+];
 
 impl<'a> Lists<'a> {
     /// Collects them.
@@ -63,7 +74,7 @@ impl<'a> Lists<'a> {
             ancestors: Few::new(),
             flags: Few::new(),
             environment: Few::new(),
-            container: [b""; 3],
+            container: [b""; CONTAINER.len()],
         };
         let process = input.context.process.as_deref();
         match &input.event.body {
@@ -93,11 +104,19 @@ impl<'a> Lists<'a> {
             let chain = parent.into_iter().chain(process.into_iter().flat_map(Process::ancestors));
             chain.for_each(|ancestor| lists.ancestors.image(&ancestor.image));
         }
-        if let Some(container) = input.context.container.as_deref() {
-            lists.container[0] = container.id.as_bytes();
-            lists.container[1] = container.runtime.name().as_bytes();
-        }
-        lists.container[2] = input.context.cgroup_path.as_deref().unwrap_or_default().as_bytes();
+        let container = input.context.container.as_deref();
+        let labels = container.and_then(|container| container.labels.get());
+        let label = |of: fn(&Labels) -> Option<&str>| labels.and_then(|labels| of(labels));
+        let texts = [
+            container.map(|container| &*container.id),
+            container.map(|container| container.runtime.name()),
+            input.context.cgroup_path.as_deref(),
+            label(|labels| labels.name.as_deref()),
+            label(|labels| labels.image_name().map(|image| image.name)),
+            label(|labels| labels.pod.as_deref()),
+            label(|labels| labels.namespace.as_deref()),
+        ];
+        lists.container = texts.map(|text| text.unwrap_or_default().as_bytes());
         lists
     }
 
@@ -113,10 +132,7 @@ impl<'a> Lists<'a> {
         for (field, few) in lists {
             row.set(field, Slot::any(few.slice()));
         }
-        let [id, runtime, cgroup] = self.container;
-        for (field, value) in
-            [(Field::CONTAINER_ID, id), (Field::CONTAINER_RUNTIME, runtime), (Field::CGROUP, cgroup)]
-        {
+        for (field, value) in CONTAINER.into_iter().zip(self.container) {
             if !value.is_empty() {
                 row.set(field, Slot::one(value));
             }
@@ -136,7 +152,7 @@ fn environment<'a>(few: &mut Few<'a>, env: &'a [u8], allow: &[String]) {
 }
 
 /// Fields of every event that are known without the line.
-pub const PROVIDED: [Field; 20] = [
+pub const PROVIDED: [Field; 24] = [
     Field::IMAGE,
     Field::COMMAND_LINE,
     Field::CURRENT_DIRECTORY,
@@ -151,6 +167,10 @@ pub const PROVIDED: [Field; 20] = [
     Field::SESSION_ID,
     Field::CONTAINER_ID,
     Field::CONTAINER_RUNTIME,
+    Field::CONTAINER_NAME,
+    Field::CONTAINER_IMAGE,
+    Field::POD_NAME,
+    Field::POD_NAMESPACE,
     Field::CGROUP,
     Field::VIA_IO_URING,
     Field::ARGUMENT_SWAP,

@@ -319,19 +319,47 @@ fn group(o: &mut Object<'_>, key: Key, gid: u32, names: &dyn Names) {
 }
 
 fn write_container(o: &mut Object<'_>, container: &Container) {
+    let labels = container.labels.get();
     o.object(key!("container"), |o| {
         o.text(key!("id"), container.id.as_bytes());
         o.plain(key!("runtime"), container.runtime.name().as_bytes());
-    });
-    if let Some(uid) = &container.pod_uid {
-        o.object(key!("orchestrator"), |o| {
-            o.plain(key!("type"), b"kubernetes");
-            o.object(key!("resource"), |o| {
-                o.plain(key!("type"), b"pod");
-                o.text(key!("id"), uid.as_bytes());
+        if let Some(name) = labels.and_then(|labels| labels.name.as_deref()) {
+            o.text(key!("name"), name.as_bytes());
+        }
+        if let Some(image) = labels.and_then(|labels| labels.image_name()) {
+            o.object(key!("image"), |o| {
+                o.text(key!("name"), image.name.as_bytes());
+                if let Some(tag) = image.tag {
+                    o.texts(key!("tag"), [tag.as_bytes()].into_iter());
+                }
+                if let Some(digest) = image.digest {
+                    o.object(key!("hash"), |o| {
+                        o.texts(key!("all"), [digest.as_bytes()].into_iter());
+                    });
+                }
             });
-        });
+        }
+    });
+    let (pod, namespace) =
+        labels.map_or((None, None), |labels| (labels.pod.as_deref(), labels.namespace.as_deref()));
+    if container.pod_uid.is_none() && pod.is_none() {
+        return;
     }
+    o.object(key!("orchestrator"), |o| {
+        o.plain(key!("type"), b"kubernetes");
+        if let Some(namespace) = namespace {
+            o.text(key!("namespace"), namespace.as_bytes());
+        }
+        o.object(key!("resource"), |o| {
+            o.plain(key!("type"), b"pod");
+            if let Some(uid) = &container.pod_uid {
+                o.text(key!("id"), uid.as_bytes());
+            }
+            if let Some(pod) = pod {
+                o.text(key!("name"), pod.as_bytes());
+            }
+        });
+    });
 }
 
 /// Everything that ECS has no field for.

@@ -1,6 +1,6 @@
 //! Lines as they come out, read back with a JSON parser that is not ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -216,7 +216,12 @@ fn an_exit_tells_its_code_or_its_signal() {
 
 #[test]
 fn a_fork_in_a_container_of_a_pod() {
-    let container = Container { id: "abc".into(), runtime: Runtime::CriO, pod_uid: Some("u-1".into()) };
+    let container = Container {
+        id: "abc".into(),
+        runtime: Runtime::CriO,
+        pod_uid: Some("u-1".into()),
+        labels: OnceLock::new(),
+    };
     let context = Context { container: Some(Arc::new(container)), ..Context::default() };
     let fork = Fork { task: task(), creator_pid: 70, creator_tid: 72, creator_start_ns: 1 };
     let (line, _) = render(Body::Fork(Box::new(fork)), &context);
