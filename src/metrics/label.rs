@@ -361,6 +361,8 @@ labels! {
         SinkTail = "se-sink-tail",
         /// Looks up user and group names.
         Names = "se-names",
+        /// Reads what runtimes call containers.
+        Labels = "se-labels",
         /// Writes what rules find.
         Findings = "se-findings",
         /// Computes digests of executables.
