@@ -3,7 +3,8 @@
 #
 # First all that needs nothing. Then, as root on a kernel with BTF, the tests marked #[ignore]: they load eBPF
 # programs and look at the whole host, so each suite runs alone and its tests one after the other. Last the same tests
-# on other kernels in QEMU, which needs no root. Under CI (the variable CI is true) they may not be left out.
+# on other kernels in QEMU, which needs no root, and the packages on a machine with systemd. Under CI (the variable CI is
+# true) what runs in QEMU may not be left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # promtool, if the bootstrap brought it.
@@ -31,6 +32,20 @@ run() {
 	passed=$((passed + p)) failed=$((failed + f))
 	[ "$status" = 77 ] && [ "$p" = 0 ] || summary+=("$(printf '%-24s %5d passed %3d failed' "$name" "$p" "$f")")
 	[ "$status" != 77 ] || return 77
+}
+
+# in_guests NAME COMMAND...: a run that needs QEMU. What is missing for it fails CI, and is told elsewhere.
+in_guests() {
+	local name=$1 why
+	run "$@" || {
+		why=$(tail -n 1 "$log")
+		if [ "${CI:-}" = true ]; then
+			failed=$((failed + 1))
+			summary+=("$(printf '%-24s %5d failed: %s' "$name" 1 "$why")")
+		else
+			skip "$name" 1 "$why"
+		fi
+	}
 }
 
 skip() {
@@ -80,15 +95,8 @@ while read -r -a pick; do
 	fi
 done < <(suites)
 
-run "on other kernels" packaging/scripts/test-vm.sh --short "${kernels[@]}" || {
-	vm_why=$(tail -n 1 "$log")
-	if [ "${CI:-}" = true ]; then
-		failed=$((failed + 1))
-		summary+=("$(printf '%-24s %5d failed: %s' "on other kernels" 1 "$vm_why")")
-	else
-		skip "on other kernels" 1 "$vm_why"
-	fi
-}
+in_guests "on other kernels" packaging/scripts/test-vm.sh --short "${kernels[@]}"
+in_guests "packages" packaging/scripts/test-package.sh
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"
