@@ -33,7 +33,8 @@ const ENV_ALLOW: &str = r#"[
 /// Paths whose reads are reported by default: what is worth stealing, and is read seldom on a busy server or only by
 /// those few programs that it belongs to. In lines: passwords of this host and who may become root; its keys; keys
 /// and tokens of people; of clouds; passwords that clients keep in files; of Kubernetes and containers; what browsers
-/// keep; what was typed into shells and database clients; memory and environment of other processes. Not chosen:
+/// keep; what was typed into shells and database clients; memory and environment of other processes, and what is typed
+/// on keyboards. Not chosen:
 /// /etc/passwd and certificates, which everybody reads, .env and .npmrc, which every start of a service or a build
 /// reads, and whole home directories.
 const WATCH_PATHS: &str = r#"[
@@ -50,7 +51,7 @@ const WATCH_PATHS: &str = r#"[
     "/etc/rancher/k3s/k3s.yaml", "/run/secrets/", "/var/run/secrets/",
     "*/Login Data", "*/Cookies", "*/Web Data", "*/logins.json", "*/key4.db", "*/cookies.sqlite",
     "*/.bash_history", "*/.zsh_history", "*/.mysql_history", "*/.psql_history",
-    "/proc/*/mem", "/proc/*/environ", "/proc/kcore", "/dev/mem", "/dev/kmem", "/dev/port"
+    "/proc/*/mem", "/proc/*/environ", "/proc/kcore", "/dev/mem", "/dev/kmem", "/dev/port", "/dev/input/"
 ]"#;
 
 /// The sections, in the order of the documents.

@@ -1,4 +1,7 @@
-//! What is odd about rules that are right: names that no event has, tests that exclude each other, sensors that are off.
+//! What is odd about rules that are right: names that no event has, tests that exclude each other, sensors that are off,
+//! files that are not watched ([`reads`]).
+
+mod reads;
 
 use std::collections::BTreeMap;
 
@@ -22,8 +25,8 @@ pub struct Remark {
     pub is_blind: bool,
 }
 
-/// Remarks on all rules. `blind` says why a kind of event is not seen, if it isn't.
-pub fn remarks(set: &Set, blind: impl Fn(Kind) -> Option<String>) -> Vec<Remark> {
+/// Remarks on all rules. `blind` says why a kind of event is not seen, if it isn't; reads are seen of `watch_paths`.
+pub fn remarks(set: &Set, watch_paths: &[String], blind: impl Fn(Kind) -> Option<String>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for (at, rule) in set.rules().iter().enumerate() {
         let number = u32::try_from(at).unwrap_or(u32::MAX);
@@ -37,6 +40,11 @@ pub fn remarks(set: &Set, blind: impl Fn(Kind) -> Option<String>) -> Vec<Remark>
         }
         if let Some(why) = blindness(rule.category, &blind) {
             add(why, true);
+        } else if let Some(path) = reads::unwatched(rule, watch_paths) {
+            add(
+                format!("no read that it asks for is watched: '{path}' is in no entry of [file] watch_paths"),
+                true,
+            );
         }
     }
     remarks

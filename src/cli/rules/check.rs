@@ -38,7 +38,7 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         Err(exit) => return exit,
     };
     let (blind, unsure) = agent::blindness(&resolved.kernel);
-    let lines = lines(&rules, |kind| blind.get(&kind).cloned());
+    let lines = lines(&rules, &resolved.kernel.filter.watch_paths, |kind| blind.get(&kind).cloned());
     let count = |gravity: &str| lines.iter().filter(|line| line.gravity == gravity).count();
     let (errors, refused) = (count("error"), count("refused"));
     let loaded = rules.set.rules().len();
@@ -68,7 +68,11 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     }
 }
 
-fn lines(rules: &Rules, blind: impl Fn(crate::event::Kind) -> Option<String>) -> Vec<Line> {
+fn lines(
+    rules: &Rules,
+    watch_paths: &[String],
+    blind: impl Fn(crate::event::Kind) -> Option<String>,
+) -> Vec<Line> {
     let mut lines: Vec<Line> = rules
         .set
         .problems
@@ -84,7 +88,7 @@ fn lines(rules: &Rules, blind: impl Fn(crate::event::Kind) -> Option<String>) ->
             what: problem.what.clone(),
         })
         .collect();
-    for remark in lint::remarks(&rules.set, blind) {
+    for remark in lint::remarks(&rules.set, watch_paths, blind) {
         let Some(rule) = rules.set.rules().get(remark.rule as usize) else { continue };
         lines.push(Line {
             gravity: if remark.is_blind { "blind" } else { "remark" },
