@@ -41,14 +41,11 @@ pub(super) fn write(
             },
         }
         o.time(key!("start"), frame.wall(task.start_ns));
-        match &event.body {
-            Body::Exit(exit) => {
-                o.time(key!("end"), frame.wall(event.time_ns));
-                if exit.signal().is_none() {
-                    o.number(key!("exit_code"), u64::from(exit.code()));
-                }
+        if let Body::Exit(exit) = &event.body {
+            o.time(key!("end"), frame.wall(event.time_ns));
+            if exit.signal().is_none() {
+                o.number(key!("exit_code"), u64::from(exit.code()));
             }
-            _ => {}
         }
         // A child is interactive if its parent is; its exit or first exec says it again.
         if !matches!(event.body, Body::Fork(_))
