@@ -101,6 +101,8 @@ impl Board {
         for class in &classes {
             let level = class.level.map_or(0, Level::number);
             self.metrics.sensor_level.at(class.kind).set(f64::from(level));
+            let is_blind = class.is_wanted && class.level.is_none();
+            self.metrics.sensor_blind.at(class.kind).set(f64::from(u8::from(is_blind)));
         }
         let mut state = self.state();
         (state.sensors, state.classes) = (sensors, classes);
@@ -271,5 +273,39 @@ impl Answers for Board {
             self.copy_threads(&state);
         }
         self.metrics.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wanted_and_not_seen_is_blind() {
+        let config = crate::config::parse_str("config.toml", "").expect("the defaults are right");
+        let metrics = Arc::new(Metrics::default());
+        let board = Board::new(&config, Arc::default(), Arc::clone(&metrics));
+        let class = |kind, is_wanted, level| ClassFact {
+            kind,
+            is_wanted,
+            level,
+            hooks: Vec::new(),
+            grade: "kernel",
+            missing: None,
+            remark: None,
+        };
+        let blind = |kind| metrics.sensor_blind.at(kind).get();
+        board.sensors(
+            Vec::new(),
+            vec![
+                class(Kind::Exec, true, Some(Level::Direct)),
+                class(Kind::Fork, true, None),
+                class(Kind::Exit, false, None),
+            ],
+        );
+        assert_eq!([Kind::Exec, Kind::Fork, Kind::Exit].map(blind), [0.0, 1.0, 0.0]);
+        // A reload that no longer wants it.
+        board.sensors(Vec::new(), vec![class(Kind::Fork, false, None)]);
+        assert_eq!(blind(Kind::Fork), 0.0);
     }
 }

@@ -69,6 +69,7 @@ metrics! {
     ring_wakeups: Counter, "sentinel_ring_wakeups_total", "Times the reader looked for records.";
     program_up: Family<Gauge, Program>, "sentinel_bpf_program_attached", "1 while the program is loaded and attached.";
     sensor_level: Family<Gauge, Kind>, "sentinel_sensor_level", "How a class is seen: 1 by hooks that cost nothing elsewhere, 2 on trampolines, 3 at the return of system calls, 0 not at all, which /health explains.";
+    sensor_blind: Family<Gauge, Kind>, "sentinel_sensor_blind", "1 while nothing is seen of a class that the configuration wants; /health says why.";
     program_runs: Family<Counter, Program>, "sentinel_bpf_program_runs_total", "Runs of the program; counted only while the kernel's BPF statistics are on.";
     program_time: Family<Gauge, Program>, "sentinel_bpf_program_run_seconds", "Run time of the program; counted only while the kernel's BPF statistics are on.";
     program_misses: Family<Counter, Program>, "sentinel_bpf_program_misses_total", "Runs that the kernel skipped to avoid recursion; what happened then was not seen.";
