@@ -13,6 +13,7 @@ cd "$(dirname "$0")/../.."
 #   library NAME     the linker finds it
 #   static NAME      on the PATH, and needs no shared library
 #   keyring NAME     in /usr/share/keyrings
+# An apt name `:package/program` takes that program out of the package, and installs nothing.
 # A dnf name with a question mark may be missing from the enabled repositories: the agent is then linked
 # dynamically, and the build says so. A dash stands for what such a system does not have.
 table='
@@ -34,7 +35,9 @@ lint  | command rustfmt             | rustfmt           | rustfmt               
 lint  | command cargo-clippy        | rust-clippy       | clippy                         | checks the Rust sources
 test  | command systemd-analyze     | systemd           | systemd                        | verifies the unit file
 test  | command curl                | curl              | curl                           | asks /health as a person would
-test  | command promtool            | :promtool         | /usr/bin/promtool ?            | checks the form of /metrics
+test  | command promtool            | :prometheus/promtool | /usr/bin/promtool ?         | checks the form of /metrics, and the alerts
+test  | command prometheus          | :prometheus/prometheus | /usr/bin/prometheus ?     | scrapes the agent, and answers the dashboard
+test  | command amtool              | :prometheus-alertmanager/amtool | /usr/bin/amtool ? | checks the configuration of Alertmanager
 test  | command valgrind            | valgrind          | valgrind                       | counts the instructions that rules take
 vm    | command qemu-system-x86_64  | qemu-system-x86   | qemu-system-x86-core           | runs other kernels
 vm    | static busybox              | busybox-static    | busybox                        | all that a guest has beside the tests
@@ -128,18 +131,18 @@ apt_install() {
 	}
 }
 
-# promtool comes in the package of the Prometheus server; the tool alone is taken out, nothing is installed.
-apt_extract_promtool() {
-	local work
-	apt_knows prometheus || apt_update
+# Tools that come in the package of a server: the program alone is taken out, so that no server is installed.
+apt_extract() {
+	local package=$1 program=$2 work
+	apt_knows "$package" || apt_update
 	work=$(mktemp -d)
 	# Without the option apt, as root, downloads as a user that may not write here, and complains.
-	(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root prometheus >&2 && dpkg-deb -x prometheus_*.deb .) || {
+	(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >&2 && dpkg-deb -x "$package"_*.deb .) || {
 		rm -rf "$work"
 		return 1
 	}
 	mkdir -p target/tools
-	mv "$work/usr/bin/promtool" target/tools/promtool
+	mv "$work/usr/bin/$program" "target/tools/$program"
 	rm -rf "$work"
 }
 
@@ -228,11 +231,13 @@ main() {
 	fi
 	local -a packages=()
 	for package in "${missing[@]}"; do
-		if [ "$package" = :promtool ]; then
-			apt_extract_promtool || die "cannot fetch promtool (package prometheus)"
-		else
-			packages+=("$package")
-		fi
+		case $package in
+		:*)
+			name=${package#*/} package=${package%/*}
+			apt_extract "${package#:}" "$name" || die "cannot fetch $name (package ${package#:})"
+			;;
+		*) packages+=("$package") ;;
+		esac
 	done
 	[ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
 	# Its package also has it started at every boot, which nobody asked for who only wants to compare.
