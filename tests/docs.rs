@@ -4,16 +4,18 @@
 //! table, what an event carries from the golden lines below `tests/data`: a field is documented when a golden line
 //! has it. Meanings of ECS fields are the schema's own; those of our fields stand in `docs/own_fields.tsv` here.
 
+mod exposition;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use exposition::{labels, rendered};
 use sentinel_edge::detect::sigma::fields;
 use sentinel_edge::detect::sigma::logsource::Category;
 use sentinel_edge::event::Kind;
 use sentinel_edge::metrics::Metrics;
-use sentinel_edge::metrics::label;
 use serde_json::Value;
 
 /// Fields of one class: path, example as JSON.
@@ -39,48 +41,6 @@ fn golden(name: &str, text: &str) {
         found == text,
         "docs/{name} is stale; `make docs` writes it anew. First difference (new, old): {stale:?}"
     );
-}
-
-/// One metric of the rendered text.
-#[derive(Default)]
-struct Rendered {
-    kind: String,
-    /// Label keys in their order.
-    labels: Vec<String>,
-}
-
-/// Types and labels by metric name, read from the exposition itself, so that they are what a scraper sees.
-fn rendered() -> BTreeMap<String, Rendered> {
-    let mut metrics: BTreeMap<String, Rendered> = BTreeMap::new();
-    let mut current = String::new();
-    for line in Metrics::default().render().lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = rest.split_once(' ').expect("a type line has a name and a type");
-            name.clone_into(&mut current);
-            metrics.entry(current.clone()).or_default().kind = kind.to_owned();
-        } else if let Some((_, rest)) = line.split_once('{').filter(|_| !line.starts_with('#')) {
-            let labels = rest.split_once('}').expect("labels end").0;
-            let keys =
-                labels.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, _)| key.to_owned());
-            metrics.entry(current.clone()).or_default().labels = keys.filter(|key| key != "le").collect();
-        }
-    }
-    metrics
-}
-
-/// Every label: key, and its values with their meanings.
-fn labels() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
-    macro_rules! rows {
-        ($($label:ident),+) => {
-            vec![$((
-                <label::$label as label::Label>::KEY,
-                label::$label::ALL.iter().map(|v| (v.name(), v.help())).collect(),
-            )),+]
-        };
-    }
-    let mut labels = rows![Stage, Reason, Outcome, SinkName, Ring, Program, ThreadName, Level, ErrorType];
-    labels.insert(0, ("class", Kind::ALL.iter().map(|k| (k.name(), k.help())).collect()));
-    labels
 }
 
 #[test]
