@@ -9,10 +9,13 @@ mod agent;
 mod ecs;
 #[path = "../linter/mod.rs"]
 mod linter;
+#[path = "../prometheus/mod.rs"]
+mod prometheus;
 
 mod capture;
 mod detection;
 mod end;
+mod monitored;
 mod served;
 mod start;
 mod tail;
