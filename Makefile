@@ -51,6 +51,7 @@ bench: build ## Measure speed and memory against auditd and bpftrace, write docs
 docs: ## Write the generated documents and golden files anew from the tables in the source
 	@$(scripts)/bootstrap.sh build
 	WRITE_GOLDEN=1 cargo test --quiet --test docs --test config --test lines --test golden
+	WRITE_GOLDEN=1 cargo test --quiet --test monitoring the_dashboard_is_fresh
 
 clean: ## Remove everything that was built
 	cargo clean
