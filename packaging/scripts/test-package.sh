@@ -37,6 +37,15 @@ dpkg-deb --root-owner-group -Znone --build "$work/tree" "$work/second.deb" >/dev
 sed -n 's/^Version: //p' "$work/tree/DEBIAN/control" >"$work/second.version"
 cp "$packages"/*.rpm "$work/first.rpm"
 
+# The blocks of commands that the handbook marks for guests, each a script.
+mkdir "$work/documented"
+for text in docs/operating.md docs/troubleshooting.md; do
+	awk -v to="$work/documented/$(basename "$text" .md)" '
+		/^```/ && inside { inside = 0; close(file); next }
+		/^```sh guest$/ { inside = 1; file = sprintf("%s-%02d", to, ++n); next }
+		inside { print > file }' "$text"
+done
+
 passed=0 failed=0
 
 # try NAME KERNEL IMAGE COMMAND FILE...: boots and counts what the command says.
@@ -45,7 +54,7 @@ try() {
 	shift 4
 	rm -rf "$work/payload"
 	mkdir "$work/payload"
-	cp tests/package/lib.sh "$@" "$work/payload"
+	cp -r tests/package/lib.sh "$@" "$work/payload"
 	cp "tests/package/$command" "$work/payload/command"
 	printf '\n== %s\n' "$name"
 	tests/package/boot.sh "$kernel" "$image" "$work/payload" "$work/console" >"$work/said" 2>&1 || status=$?
@@ -68,7 +77,7 @@ for suite in "${suites[@]}"; do
 	fi
 	cp --sparse=always "$image" "$work/disk"
 	try "the .deb on $name" "$kernel" "$work/disk" deb-first "$work"/{first.deb,second.deb,second.version}
-	try "after a reboot of $name" "$kernel" "$work/disk" deb-second
+	try "after a reboot of $name" "$kernel" "$work/disk" deb-second "$work/documented"
 	cp --sparse=always "$image" "$work/disk"
 	try "the .rpm on $name" "$kernel" "$work/disk" rpm "$work/first.rpm"
 done
