@@ -42,6 +42,9 @@ const ABSENT_MAX: usize = 4_096;
 /// Groups given a second chance before one is evicted all the same.
 const CHANCES: usize = 64;
 
+/// The kernel numbers the directories of a hierarchy from its root on.
+const ROOT_INODE: u64 = 1;
+
 /// Hierarchy and id.
 type Key = (u32, u64);
 
@@ -238,14 +241,17 @@ impl Cgroups {
         let hierarchies = self.proc.as_ref().map(Procfs::hierarchies).unwrap_or_default();
         // The last one is read first.
         for hierarchy in hierarchies.into_iter().rev() {
-            // A mount of a part of the hierarchy that lies outside of the agent's own has no path to speak of.
-            if hierarchy.root.starts_with(b"/..") {
+            let inode = fs::metadata(&hierarchy.mount_point).map(|metadata| metadata.ino()).ok();
+            // In a control group namespace of its own, as a pod's, the agent is told of the whole hierarchy as /../..
+            let whole = hierarchy.root == b"/" || inode == Some(ROOT_INODE);
+            // A mount of another part that lies outside of the agent's own has no path to speak of.
+            if hierarchy.root.starts_with(b"/..") && !whole {
                 continue;
             }
-            let path = if hierarchy.root == b"/" { Vec::new() } else { hierarchy.root };
-            if let Ok(metadata) = fs::metadata(&hierarchy.mount_point) {
+            let path = if whole { Vec::new() } else { hierarchy.root };
+            if let Some(inode) = inode {
                 let root = if path.is_empty() { b"/" } else { path.as_slice() };
-                self.insert((hierarchy.number, metadata.ino()), Group::new(root));
+                self.insert((hierarchy.number, inode), Group::new(root));
             }
             let (hierarchy, directory) = (hierarchy.number, hierarchy.mount_point);
             self.walk.push(Pending { hierarchy, directory, path });
