@@ -10,7 +10,7 @@ ARGS ?=
 KERNEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-vm package test-package lint bench docs clean
+.PHONY: help build run test test-vm package test-package test-container lint bench docs clean
 
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ package: ## .deb, .rpm, tarball, list of components and checksums in target/pack
 test-package: ## The packages on real systemd machines in QEMU: install, upgrade, crash, reboot, remove (root)
 	@$(scripts)/bootstrap.sh build package vm guest
 	@$(scripts)/test-package.sh
+
+test-container: ## The container image without an engine, and the files for compose, Kubernetes and Helm (root)
+	@$(scripts)/bootstrap.sh build container
+	@$(scripts)/test-container.sh
 
 lint: ## rustfmt, clippy, clang-format, shellcheck
 	@$(scripts)/bootstrap.sh build lint

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a purpose needs and this machine lacks: bootstrap.sh PURPOSE...
 #
-# Purposes: build, lint, test, vm, package, guest, bench. Says what it installs and why, asks for root only when something is missing,
+# Purposes: build, lint, test, vm, package, container, guest, bench. Says what it installs and why, asks for root only when something is missing,
 # and ends at once when nothing is. Knows apt (Debian, Ubuntu) and dnf (Fedora, RHEL and relatives). No service
 # that comes with a package is started.
 set -euo pipefail
@@ -48,6 +48,13 @@ vm    | keyring debian-archive-keyring.gpg | debian-archive-keyring | -         
 package | command dpkg-deb         | dpkg              | dpkg                           | packs the .deb
 package | command rpmbuild         | rpm               | rpm-build                      | packs the .rpm
 package | command jq               | jq                | jq                             | writes the list of components
+container | command crun         | crun                   | crun                           | runs the agent in a container, without an engine
+container | command jq           | jq                     | jq                             | reads the manifests
+container | command yq           | yq                     | yq                             | reads the manifests
+container | command curl         | curl                   | curl                           | asks as the probes do
+container | command setpriv      | util-linux             | util-linux                     | runs a process of somebody else
+container | command promtool     | :promtool              | /usr/bin/promtool ?            | checks the configuration of Prometheus
+container | command docker-compose | docker-compose       | docker-compose ?               | checks the compose file
 guest | command mmdebstrap         | mmdebstrap        | -                              | makes the disk of a guest with systemd
 guest | command mke2fs             | e2fsprogs         | e2fsprogs                      | puts a file system on it
 bench | command auditctl            | auditd            | audit                          | compared with in the benchmarks

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 
 cargo fmt --all --check
 find bpf -name '*.[ch]' -exec clang-format --dry-run -Werror {} +
-shellcheck .ci/run packaging/scripts/*.sh tests/ecs/*.sh tests/atomics/*.sh tests/benign/*.sh tests/monitoring/grafana/*.sh tests/package/*.sh packaging/package/install.sh packaging/package/deb/{postinst,prerm,postrm} tests/vm/*.sh tests/vm/guest/*
+shellcheck .ci/run packaging/scripts/*.sh packaging/container/*.sh packaging/package/install.sh packaging/package/deb/{postinst,prerm,postrm} \
+	tests/{atomics,benign,container,ecs,package,vm}/*.sh tests/monitoring/grafana/*.sh tests/vm/guest/*
 cargo clippy --locked --all-targets -- -D warnings
 
 # The agent is built for this machine only; its kernel side must compile for all.
