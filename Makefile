@@ -24,7 +24,7 @@ run: build ## Build, then run the agent here and show events as they happen (Ctr
 
 test: ## Lint and every test that this machine can run; as root also those that load BPF
 	@$(scripts)/bootstrap.sh build lint test
-	@$(scripts)/bootstrap.sh vm package guest || echo "without these packages the tests in guests will be skipped"
+	@$(scripts)/bootstrap.sh vm package guest container || echo "without these packages the tests in guests will be skipped"
 	@$(scripts)/lint.sh
 	@$(scripts)/test.sh
 

@@ -137,7 +137,7 @@ rpm() {
 			printf '%%config(noreplace) %%attr(%s,root,root) %s\n' "$mode" "$path"
 		done <"$work/confs"
 		# Directories of our own; the others belong to the system.
-		printf '%%dir /usr/share/doc/sentineledge\n%%dir /usr/share/doc/sentineledge/docs\n%%dir /usr/share/licenses/sentineledge\n'
+		(cd "$root/tree" && find usr/share/doc/sentineledge usr/share/licenses/sentineledge -type d -printf '%%dir /%p\n' | sort)
 		find "$root/tree" -type f -printf '/%P\n' | sort | grep -vxFf <(cut -d' ' -f2 "$work/confs") |
 			sed -e 's|^/usr/share/doc/|%doc &|' -e 's|^/usr/share/licenses/|%license &|'
 	} >"$root/files"

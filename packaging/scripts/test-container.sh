@@ -83,4 +83,5 @@ printf '\n== manifests\n'
 . tests/container/manifests.sh
 
 printf '\ntest-container: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+echo "test result: $([ "$failed" = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed;"
 [ "$failed" = 0 ]

@@ -3,8 +3,8 @@
 #
 # First all that needs nothing. Then, as root on a kernel with BTF, the tests marked #[ignore]: they load eBPF
 # programs and look at the whole host, so each suite runs alone and its tests one after the other. Last the same tests
-# on other kernels in QEMU, which needs no root, and the packages on a machine with systemd. Under CI (the variable CI is
-# true) what runs in QEMU may not be left out.
+# on other kernels in QEMU, which needs no root, the packages on a machine with systemd, and containers. Under CI (the
+# variable CI is true) none of these may be left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # promtool, if the bootstrap brought it.
@@ -34,8 +34,8 @@ run() {
 	[ "$status" != 77 ] || return 77
 }
 
-# in_guests NAME COMMAND...: a run that needs QEMU. What is missing for it fails CI, and is told elsewhere.
-in_guests() {
+# elsewhere NAME COMMAND...: a run in guests or containers. What is missing for it fails CI, and is left out otherwise.
+elsewhere() {
 	local name=$1 why
 	run "$@" || {
 		why=$(tail -n 1 "$log")
@@ -95,8 +95,9 @@ while read -r -a pick; do
 	fi
 done < <(suites)
 
-in_guests "on other kernels" packaging/scripts/test-vm.sh --short "${kernels[@]}"
-in_guests "packages" packaging/scripts/test-package.sh
+elsewhere "on other kernels" packaging/scripts/test-vm.sh --short "${kernels[@]}"
+elsewhere "packages" packaging/scripts/test-package.sh
+elsewhere "containers" packaging/scripts/test-container.sh
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"
