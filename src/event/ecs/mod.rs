@@ -330,11 +330,11 @@ fn write_container(o: &mut Object<'_>, container: &Container) {
             o.object(key!("image"), |o| {
                 o.text(key!("name"), image.name.as_bytes());
                 if let Some(tag) = image.tag {
-                    o.texts(key!("tag"), [tag.as_bytes()].into_iter());
+                    o.texts(key!("tag"), [tag.as_bytes()]);
                 }
                 if let Some(digest) = image.digest {
                     o.object(key!("hash"), |o| {
-                        o.texts(key!("all"), [digest.as_bytes()].into_iter());
+                        o.texts(key!("all"), [digest.as_bytes()]);
                     });
                 }
             });
