@@ -19,8 +19,7 @@ for tool in qemu-system-x86_64 busybox cpio modprobe xz mmdebstrap mke2fs rpmbui
 done
 
 # Suite of Debian, and the kernel of tests/vm/kernels that it comes with.
-suites=("bookworm 6.1")
-[ "${1:-}" != --all ] || suites+=("trixie 6.12")
+suites=("bookworm 6.1" "trixie 6.12")
 
 packaging/scripts/package.sh
 packages=${CARGO_TARGET_DIR:-target}/package
