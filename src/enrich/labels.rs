@@ -3,9 +3,11 @@
 //! A control group tells no more than an id. The rest is asked of the runtime on this host, and not of the cluster, by the
 //! state that it keeps on disk for each container while it runs:
 //!
-//! - containerd (also below Kubernetes, k3s and Docker) and CRI-O and Podman keep the OCI bundle, whose `config.json` has the
+//! - containerd (also below Kubernetes, k3s and Docker) and CRI-O keep the OCI bundle, whose `config.json` has the
 //!   annotations of the CRI (`pkg/annotations` of containerd, `pkg/annotations` of CRI-O);
-//! - Docker keeps `config.v2.json` with name, image and labels (`container/container.go` of moby).
+//! - Docker keeps `config.v2.json` with name, image and labels (`container/container.go` of moby);
+//! - Podman keeps one list of its containers (`containers.go` of containers/storage), with what it knows of each as JSON
+//!   within JSON.
 //!
 //! The file is there before the container's first process is, as the OCI runtime starts it by that file. It is read by a
 //! thread of its own (`se-labels`), asked when a control group shows up, so that no event waits for a disk; lines that are
@@ -50,6 +52,14 @@ const BUNDLES: [&str; 6] = [
 
 /// Where Docker keeps what it knows of a container.
 const DOCKER: &str = "var/lib/docker/containers/ID/config.v2.json";
+
+/// Where Podman's lists are, by the driver of its storage; containers that end with the machine have a list of their own.
+const LISTS: [&str; 4] = [
+    "var/lib/containers/storage/overlay-containers/containers.json",
+    "var/lib/containers/storage/overlay-containers/volatile-containers.json",
+    "run/containers/storage/overlay-containers/volatile-containers.json",
+    "var/lib/containers/storage/vfs-containers/containers.json",
+];
 
 /// Annotations of a bundle, and labels of Docker, that tell a name; the first one that is there.
 struct Keys {
@@ -128,12 +138,15 @@ impl Answerer {
 /// The labels of a container, if a runtime has a file about it.
 pub fn read(root: &Path, id: &str) -> Option<Labels> {
     let file = |place: &str| json(&root.join(place.replace("ID", id)));
+    let says_something = |labels: &Labels| *labels != Labels::default();
+    // Bundles of Docker and Podman have none of these annotations.
     let of_bundle = BUNDLES.iter().find_map(|place| file(place)).map(|bundle| of_bundle(&bundle));
-    match of_bundle {
-        Some(labels) if labels != Labels::default() => Some(labels),
-        // Docker's bundles have no annotations.
-        _ => file(DOCKER).map(|docker| of_docker(&docker)).filter(|labels| *labels != Labels::default()),
-    }
+    let of_docker = || file(DOCKER).map(|docker| of_docker(&docker));
+    let of_lists = || LISTS.iter().find_map(|place| of_list(&file(place)?, id));
+    of_bundle
+        .filter(says_something)
+        .or_else(|| of_docker().filter(says_something))
+        .or_else(|| of_lists().filter(says_something))
 }
 
 fn json(path: &Path) -> Option<Value> {
@@ -168,6 +181,13 @@ fn of_docker(docker: &Value) -> Labels {
         image: labels.image.or_else(|| text(config.get("Image"))),
         ..labels
     }
+}
+
+/// The labels that a list of Podman tells of one of its containers.
+fn of_list(list: &Value, id: &str) -> Option<Labels> {
+    let entry = list.as_array()?.iter().find(|entry| entry.get("id").is_some_and(|of| of == id))?;
+    let known: Value = serde_json::from_str(entry.get("metadata")?.as_str()?).ok()?;
+    Some(Labels { name: text(known.get("name")), image: text(known.get("image-name")), ..Labels::default() })
 }
 
 fn of_keys(map: &Value) -> Labels {

@@ -1,4 +1,5 @@
-//! Files as runtimes write them, cut to what counts. No runtime can be had where these tests run.
+//! Files as runtimes write them, cut to what counts. That of Podman is Podman's own; of the others none can be had where
+//! these tests run, and their files follow their source.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -70,11 +71,23 @@ fn docker_with_and_without_kubernetes() {
 }
 
 #[test]
+fn podman() {
+    // What Podman 4.3 wrote for `podman create --name web`, but for the id.
+    let text = format!(
+        r#"[{{"id":"00","names":["other"],"metadata":"{{}}"}},{{"id":"{ID}","names":["web"],"image":"4a28af11a5b6","layer":"f7761c4904aa","metadata":"{{\"image-name\":\"localhost/shop/web:1.4\",\"image-id\":\"4a28af11a5b6\",\"name\":\"web\",\"created-at\":1795397084}}","created":"2026-11-23T01:24:44.033183591Z","flags":{{"MountLabel":"","ProcessLabel":""}}}}]"#
+    );
+    for place in LISTS {
+        let found = read(host(place, &text).path(), ID);
+        assert_eq!(found, Some(labels("web", "localhost/shop/web:1.4", None, None)), "{place}");
+    }
+}
+
+#[test]
 fn what_is_no_such_file_tells_nothing() {
     for text in
         ["", "{", "[]", "{}", r#"{"annotations":[]}"#, r#"{"annotations":{"io.kubernetes.pod.name":7}}"#]
     {
-        for place in BUNDLES.iter().chain([&DOCKER]) {
+        for place in BUNDLES.iter().chain([&DOCKER]).chain(&LISTS) {
             assert_eq!(read(host(place, text).path(), ID), None, "{text}");
         }
     }
