@@ -131,13 +131,24 @@ fn the_two_capabilities_are_enough_and_so_is_the_old_one() {
     for (capabilities, verdict) in [
         (&["bpf", "perfmon"][..], "warn"),
         (&["sys_admin"], "warn"),
-        (&["bpf", "perfmon", "sys_ptrace", "dac_read_search"], "ok"),
+        (&["bpf", "perfmon", "sys_ptrace", "dac_read_search"], "warn"),
+        (&["sys_admin", "sys_ptrace", "dac_read_search"], "ok"),
+        (&["bpf", "perfmon", "net_admin", "sys_ptrace", "dac_read_search"], "ok"),
     ] {
         let answer = program.as_nobody_with(capabilities);
         assert_eq!(line(&answer, "capabilities")["verdict"], verdict, "{answer:#}");
         assert_eq!(line(&answer, "bpf()")["verdict"], "ok", "{answer:#}");
         assert_ne!(answer["exit_code"], Exit::Privilege.code(), "{answer:#}");
     }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_cannot_see_the_network_is_told() {
+    let answer = Program::new().as_nobody_with(&["bpf", "perfmon", "sys_ptrace", "dac_read_search"]);
+    let detail = line(&answer, "capabilities")["detail"].to_string();
+    assert!(detail.contains("without CAP_NET_ADMIN: hooks of control groups"), "{detail}");
+    assert!(!detail.contains("/proc"), "{detail}");
 }
 
 #[test]

@@ -76,26 +76,38 @@ fn namespaces(facts: &Facts) -> Line {
     }
 }
 
-/// Those that loading takes, and those that looking into other users' processes takes.
+/// What is amiss without a capability that loading does not take.
+const STRANGERS: &str = "what /proc keeps from strangers stays unknown of processes that already run";
+const USED: [(Capability, &str); 3] = [
+    (Capability::NetAdmin, "hooks of control groups cannot be attached, which network classes stand on"),
+    (Capability::SysPtrace, STRANGERS),
+    (Capability::DacReadSearch, STRANGERS),
+];
+
+/// Those that loading takes, those of the network's hooks, and those that looking into other users' processes takes.
 fn capabilities(facts: &Facts) -> Line {
-    const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
     let own = match &facts.capabilities {
         Ok(own) => *own,
         Err(reason) => return ok("capabilities", format!("unknown: {reason}")),
     };
-    let missing: Vec<_> = LOOKING.into_iter().filter(|c| !own.has(*c)).map(Capability::name).collect();
+    // CAP_SYS_ADMIN stands in for CAP_NET_ADMIN where programs are attached (`bpf_net_capable`).
+    let has = |capability| {
+        own.has(capability) || capability == Capability::NetAdmin && own.has(Capability::SysAdmin)
+    };
+    let missing: Vec<_> = USED.into_iter().filter(|(capability, _)| !has(*capability)).collect();
     if missing.is_empty() {
-        let used = [loading(own), LOOKING.map(Capability::name).to_vec()].concat();
+        let used =
+            USED.into_iter().map(|(capability, _)| capability).filter(|capability| own.has(*capability));
+        let used = [loading(own), used.map(Capability::name).collect()].concat();
         return ok("capabilities", used.join(", "));
     }
-    let missing = missing.join(" and ");
+    let names = missing.iter().map(|(capability, _)| capability.name()).collect::<Vec<_>>().join(" and ");
+    let mut effects: Vec<&str> = missing.iter().map(|(_, effect)| *effect).collect();
+    effects.dedup();
     warn(
         "capabilities",
-        format!(
-            "{}, without {missing}: what /proc keeps from strangers stays unknown of processes that already run",
-            loading(own).join(", ")
-        ),
-        Some(&format!("grant {missing} as well")),
+        format!("{}, without {names}: {}", loading(own).join(", "), effects.join("; ")),
+        Some(&format!("grant {names} as well")),
     )
 }
 
