@@ -64,6 +64,8 @@ fn main() {
         "-Wall".into(),
         "-Werror".into(),
         "-mcpu=v3".into(),
+        // The place of a build must not be in it.
+        format!("-ffile-prefix-map={}=.", root.display()),
     ];
     let builder = |source: &str| {
         let mut builder = SkeletonBuilder::new();

@@ -22,11 +22,24 @@ if [ -z "${SOURCE_COMMIT:-}" ]; then
 fi
 export SOURCE_COMMIT
 
+# Two builds of a commit are the same, wherever they are made: the places of sources stay out of the binary. (Flags are
+# split at blanks; who has one in these paths gets a binary that tells where it was built.)
+registry=${CARGO_HOME:-$HOME/.cargo}
+built=$(realpath -m "$out")
+case $PWD$registry$built in
+*[[:space:]]*) ;;
+*) flags+=" --remap-path-prefix=$registry=cargo --remap-path-prefix=$built=target --remap-path-prefix=$PWD=." ;;
+esac
+
 RUSTFLAGS=$flags cargo build --release --locked --target "$target" "${features[@]}"
 
 mkdir -p "$out/release"
 ln -sfn "../$target/release/sentinel-edge" "$out/release/sentinel-edge"
 
+if [[ $flags == *--remap-path-prefix* ]] && grep -aqF -e "$PWD/" -e "$registry/" "$binary"; then
+	echo "build: the binary holds the path of $PWD or of $registry" >&2
+	exit 1
+fi
 size=$(stat -c %s "$binary")
 needed=$(readelf -d "$binary" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | paste -sd' ')
 printf 'build: %s, %s.%02d MB, shared libraries: %s\n' "$out/release/sentinel-edge" \
