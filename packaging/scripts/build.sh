@@ -36,8 +36,8 @@ RUSTFLAGS=$flags cargo build --release --locked --target "$target" "${features[@
 mkdir -p "$out/release"
 ln -sfn "../$target/release/sentinel-edge" "$out/release/sentinel-edge"
 
-if [[ $flags == *--remap-path-prefix* ]] && grep -aqF -e "$PWD/" -e "$registry/" "$binary"; then
-	echo "build: the binary holds the path of $PWD or of $registry" >&2
+if [[ $flags == *--remap-path-prefix* ]] && grep -aqF -e "$PWD/bpf/" -e "$built/" -e "$registry/registry/" "$binary"; then
+	echo "build: the binary holds the path of $PWD, of $built or of $registry" >&2
 	exit 1
 fi
 size=$(stat -c %s "$binary")
