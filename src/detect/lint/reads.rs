@@ -70,10 +70,11 @@ impl Asked<'_> {
     fn may_mean(&self, watched: &str) -> bool {
         let watched = watched.to_lowercase();
         if let Some(name) = watched.strip_prefix("/proc/*/") {
+            let by_name = || self.may_mean(&format!("*/{name}"));
             return match self {
-                Asked::Whole(text) => text.starts_with("/proc/") && base_name(text) == name,
+                Asked::Whole(text) => text.starts_with("/proc/") && by_name(),
                 Asked::Start(text) => "/proc/".starts_with(text) || text.starts_with("/proc/"),
-                _ => self.may_mean(&format!("*/{name}")),
+                _ => by_name(),
             };
         }
         match (watched.strip_prefix('*'), watched.strip_suffix('/')) {
@@ -121,10 +122,6 @@ impl Asked<'_> {
 /// Something below it is in somebody's home.
 fn is_home(start: &str) -> bool {
     ["/home/", "/root/", "/var/lib/"].iter().any(|home| home.starts_with(start) || start.starts_with(home))
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The directories that a part of a path names, slashes included; none if it is but a name.
