@@ -3,25 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use crate::generated::assert_fresh;
 use sentinel_edge::config::{Place, document, parse_str, table};
-
-/// Compares a file of the repository with what the table says, or writes it.
-fn golden(name: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    let mut found = fs::read_to_string(&path).unwrap_or_default();
-    // Only what differs, as other tests read the file meanwhile.
-    if found != expected && std::env::var_os("WRITE_GOLDEN").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, expected).unwrap();
-        expected.clone_into(&mut found);
-    }
-    assert!(found == expected, "{name} is stale; WRITE_GOLDEN=1 cargo test --test config writes it");
-}
 
 #[test]
 fn documents_follow_the_table() {
-    golden("packaging/config.toml", &document::file());
-    golden("docs/configuration.md", &document::markdown());
+    assert_fresh("packaging/config.toml", &document::file());
+    assert_fresh("docs/configuration.md", &document::markdown());
 }
 
 #[test]

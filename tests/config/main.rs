@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed as it should")]
 
 mod documents;
+#[path = "../generated/mod.rs"]
+mod generated;
 mod messages;
 mod profiles;
 

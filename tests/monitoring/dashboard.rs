@@ -2,14 +2,13 @@
 //! docs`) writes it anew, and without that a stale file fails.
 
 use std::collections::BTreeSet;
-use std::{env, fs};
 
 use sentinel_edge::metrics::Metrics;
 use serde_json::{Value, json};
 
+use crate::generated::assert_fresh;
 use crate::layout::rows;
 use crate::panel::source;
-use crate::prometheus::monitoring;
 use crate::rules::unknown;
 use crate::{delivered, promql, schema};
 
@@ -89,16 +88,7 @@ pub fn expressions() -> Vec<(String, String)> {
 #[test]
 fn the_dashboard_is_fresh() {
     let text = serde_json::to_string_pretty(&dashboard()).expect("JSON") + "\n";
-    let path = monitoring().join(FILE);
-    if env::var_os("WRITE_GOLDEN").is_some() {
-        fs::write(&path, &text).expect("the dashboard is written");
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let stale = text.lines().zip(found.lines().chain(std::iter::repeat(""))).find(|(new, old)| new != old);
-    assert!(
-        found == text,
-        "{FILE} is stale; `make docs` writes it anew. First difference (new, old): {stale:?}"
-    );
+    assert_fresh(&format!("packaging/monitoring/{FILE}"), &text);
 }
 
 #[test]

@@ -7,6 +7,8 @@
 
 #[path = "../exposition/mod.rs"]
 mod exposition;
+#[path = "../generated/mod.rs"]
+mod generated;
 #[path = "../linter/mod.rs"]
 mod linter;
 #[path = "../prometheus/mod.rs"]
