@@ -81,7 +81,7 @@ fn each_of_several_clients_gets_what_it_asked_for() {
     agent.metrics_at_rest();
     assert!(agent.stop().success());
 
-    let [failed, by_executable, by_pid, by_user, by_container, all] = tails.each_mut().map(|tail| {
+    let [mut failed, by_executable, by_pid, by_user, by_container, all] = tails.each_mut().map(|tail| {
         let output = finish(std::mem::replace(tail, Command::new("true").spawn().unwrap()));
         assert_exit(&output, Exit::Ok);
         assert_eq!(said(&output), "sentinel-edge: the agent has stopped\n");
@@ -96,7 +96,9 @@ fn each_of_several_clients_gets_what_it_asked_for() {
     };
     assert!(failed.iter().all(|line| line["event"]["action"] == "exec_failed"));
     let missing = format!("{path}-missing");
-    assert_eq!(failed.iter().filter(|line| line["file"]["path"] == missing.as_str()).count(), 1);
+    // Others on this host fail to run programs, too, and may fail to so often that a client cannot take it all.
+    failed.retain(|line| line["file"]["path"] == missing.as_str());
+    assert_eq!(failed.len(), 1);
     assert_eq!(args(&by_executable), ["plain", "nobody", "contained", "waited"]);
     assert_eq!(by_executable.len(), 8, "four execs and four exits");
     assert_eq!(args(&by_pid), ["waited"]);
@@ -104,11 +106,8 @@ fn each_of_several_clients_gets_what_it_asked_for() {
     assert_eq!(args(&by_user), ["nobody"]);
     assert_eq!(args(&by_container), ["contained"]);
     assert!(by_container.iter().all(|line| line["container"]["id"] == id.as_str()));
-    // The one that asked for everything came last; what others on this host did before is not its own.
-    let sequence = |line: &Value| line["event"]["sequence"].as_u64();
-    let begun = all.first().and_then(sequence);
     let parts = failed.iter().chain(&by_executable).chain(&by_pid).chain(&by_user).chain(&by_container);
-    for line in parts.filter(|line| sequence(line) >= begun) {
+    for line in parts {
         assert!(all.contains(line), "who asked for everything misses {line}");
     }
 
