@@ -1,32 +1,46 @@
-//! Literals of four bytes and more, found by three of their bytes.
+//! Literals of four bytes and more, found by three of their bytes and a part of the one behind them.
 //!
-//! A bitmap tells for three bytes whether a literal may be around them; then a second one tells it for these and a byte
-//! beside them, and only then the literal is compared. Each literal is in the bitmaps by two neighbouring grams, those that
-//! are seen least, so that one of them is at an even place wherever the literal is: only every other byte must be looked
-//! at. Rarest bytes as a filter are known from the memchr crate, sampling of grams from indexes of sequences.
+//! A bitmap tells for these whether a literal may be around them; then a second one tells it for all four bytes; then a
+//! table has the literals with exactly these, and only they are compared. Each literal is there by two neighbouring grams,
+//! those that are seen least, so that one of them is at an even place wherever the literal is: only every other byte must
+//! be looked at. Rarest bytes as a filter are known from the memchr crate, sampling of grams from indexes of sequences.
 
 use std::collections::BTreeMap;
 
 use super::Text;
-use super::bitmap::{Bitmap, Buckets};
+use super::bitmap::Bitmap;
 use crate::detect::sigma::index::{Number, position};
 use crate::detect::sigma::witness;
 
 /// Bytes of a gram.
-const GRAM: usize = 3;
+const GRAM: usize = 4;
 
 /// Places that a literal's grams are taken from: one of them is even.
 const STRIDE: usize = 2;
 
-/// Shorter literals do not have two grams.
-pub(super) const MIN: usize = GRAM + STRIDE - 1;
+/// Shorter literals do not have two grams, even if the last byte of one of them is unknown.
+pub(super) const MIN: usize = GRAM;
+
+/// Bits of a gram that its number is made of: three bytes, and of the fourth those that tell letters apart best. Of a
+/// literal of four bytes the gram without its first one ends with a byte that may be any, so that all of these are there.
+const BITS: u32 = 27;
+
+/// Bytes that are looked at together, and how far the next ones are: they have three grams at even places.
+const CHUNK: usize = 8;
+const STEP: usize = 6;
 
 /// Literals by their grams.
 #[derive(Debug)]
 pub(super) struct Grams {
-    buckets: Buckets<Entry>,
-    /// The numbers of the same with the byte behind the gram, or, at the end of a literal, the one before it.
-    longer: Box<Bitmap>,
+    /// The numbers of all grams.
+    part: Box<Bitmap>,
+    /// The numbers of grams with all of their bytes.
+    whole: Box<Bitmap>,
+    /// The same of the literals that have no more, for the places behind their first byte.
+    ahead: Box<Bitmap>,
+    /// A gram, and where the literals with it are; a power of two, at most a quarter full.
+    slots: Box<[(u32, u32, u32)]>,
+    entries: Box<[Entry]>,
     texts: Box<[u8]>,
     groups: Box<[Number]>,
 }
@@ -52,9 +66,20 @@ fn head(literal: &[u8]) -> (u64, u64) {
     (u64::from_le_bytes(head), u64::from_le_bytes(mask))
 }
 
-/// The number of a gram, which is in the lower three bytes: the upper one is multiplied out.
-fn bit(gram: u32) -> u16 {
-    (gram.wrapping_mul(0x9e37_79b1 << 8) >> 16) as u16
+/// The number of the lower [`BITS`] of a gram: the upper ones are multiplied out.
+fn number_of_part(gram: u32) -> u16 {
+    (gram.wrapping_mul(0x9e37_79b1 << (32 - BITS)) >> 16) as u16
+}
+
+/// The number of a gram.
+fn number_of_whole(gram: u32) -> u16 {
+    (gram.wrapping_mul(0x85eb_ca6b) >> 16) as u16
+}
+
+/// Where a gram is looked for first.
+fn home(gram: u32, capacity: usize) -> usize {
+    let hash = u64::from(gram).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(hash).unwrap_or(0) & (capacity - 1)
 }
 
 /// The lower part.
@@ -63,99 +88,163 @@ fn low(bytes: u64) -> u32 {
     bytes as u32
 }
 
-/// The number of a gram with a byte beside it.
-fn longer_bit(bytes: u32) -> u16 {
-    (bytes.wrapping_mul(0x85eb_ca6b) >> 16) as u16
+/// A gram, or what there is of it.
+fn load(bytes: &[u8]) -> u32 {
+    bytes.iter().take(GRAM).rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte))
 }
 
-/// Up to four bytes in the lower part of a number.
-fn load(bytes: &[u8]) -> u32 {
-    bytes.iter().take(4).rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte))
+/// The gram in a value, if all of it is.
+fn gram_at(value: &[u8], at: usize) -> Option<u32> {
+    value.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 impl Grams {
     pub(super) fn new(literals: &[Text<'_>]) -> Self {
         let (mut texts, mut groups) = (Vec::new(), Vec::new());
-        let mut by_bit: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
-        let mut longer = Vec::new();
+        let (mut parts, mut ahead) = (Vec::new(), Vec::new());
+        let mut by_gram: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
         for &(literal, of) in literals {
             let text = (position(texts.len()), position(texts.len() + literal.len()));
             texts.extend_from_slice(literal);
             let range = (position(groups.len()), position(groups.len() + of.len()));
             groups.extend_from_slice(of);
             let (head, mask) = head(literal);
-            let (rarest, _) = witness::rarest(literal, MIN);
+            let (rarest, _) = witness::rarest(literal, GRAM + STRIDE - 1);
             for offset in rarest..rarest + STRIDE {
                 let gram = load(literal.get(offset..).unwrap_or_default());
-                let is_last = offset + GRAM == literal.len();
-                let with_neighbour = literal.get(offset - usize::from(is_last)..).unwrap_or_default();
-                longer.push(longer_bit(load(with_neighbour)));
+                if offset + GRAM > literal.len() {
+                    parts.extend((0..1 << (BITS - 24)).map(|part| number_of_part(gram | part << 24)));
+                    ahead.push(number_of_whole(load(literal)));
+                    continue;
+                }
+                parts.push(number_of_part(gram));
                 let entry = Entry { head, mask, offset: position(offset), text, groups: range };
-                by_bit.entry(bit(gram)).or_default().push(entry);
+                by_gram.entry(gram).or_default().push(entry);
+            }
+        }
+        let capacity = (by_gram.len() * 4 + 1).next_power_of_two();
+        let whole = Bitmap::new(by_gram.keys().map(|gram| number_of_whole(*gram)));
+        let (mut slots, mut entries) = (vec![(0, 0, 0); capacity], Vec::new());
+        for (gram, of) in by_gram {
+            let from = position(entries.len());
+            entries.extend(of);
+            let mut at = home(gram, capacity);
+            while slots.get(at).is_some_and(|(_, from, to)| from != to) {
+                at = (at + 1) & (capacity - 1);
+            }
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = (gram, from, position(entries.len()));
             }
         }
         Grams {
-            buckets: Buckets::new(by_bit),
-            longer: Bitmap::new(longer.into_iter()),
+            part: Bitmap::new(parts.into_iter()),
+            whole,
+            ahead: Bitmap::new(ahead.into_iter()),
+            slots: slots.into(),
+            entries: entries.into(),
             texts: texts.into(),
             groups: groups.into(),
         }
     }
 
     pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
-        // Eight bytes have three grams at even places, which are asked for together.
+        let mut places = Places::default();
         let mut at = 0;
-        let mut before = 0_u64;
-        while let Some(bytes) = value.get(at..).and_then(<[u8]>::first_chunk) {
+        while let Some(bytes) = value.get(at..).and_then(<[u8]>::first_chunk::<CHUNK>) {
             let chunk = u64::from_le_bytes(*bytes);
-            let bits = [chunk, chunk >> 16, chunk >> 32].map(|grams| bit(low(grams)));
-            let [a, b, c] = bits.map(|bit| self.buckets.bitmap.lowest(bit));
-            let mut hits = a & 1 | (b & 1) << 1 | (c & 1) << 2;
-            while hits != 0 {
-                let which = hits.trailing_zeros() as usize;
-                hits &= hits - 1;
-                let behind = low(chunk >> (16 * which));
-                let ahead = behind << 8
-                    | if which == 0 { low(before) } else { low(chunk >> (16 * which - 8)) & 0xff };
-                if self.may_be_at(behind, ahead) {
-                    self.verify(value, at + STRIDE * which, behind, found);
-                }
+            for place in 0..STEP / STRIDE {
+                let gram = low(chunk >> (8 * STRIDE * place));
+                places.add(at + STRIDE * place, self.part.lowest(number_of_part(gram)));
             }
-            before = chunk >> 40 & 0xff;
-            at += 6;
+            at += STEP;
+            if places.is_full() {
+                self.look_at(value, places.take(), found);
+            }
         }
-        while let Some(rest) = value.get(at..).filter(|rest| rest.len() >= GRAM) {
-            let behind = load(rest);
-            let before = at.checked_sub(1).and_then(|before| value.get(before)).copied().unwrap_or_default();
-            if self.buckets.bitmap.has(bit(behind)) && self.may_be_at(behind, behind << 8 | u32::from(before))
-            {
-                self.verify(value, at, behind, found);
-            }
+        // Of the last gram only the beginning is needed, as of a literal that ends with the value.
+        while let Some(rest) = value.get(at..).filter(|rest| rest.len() >= GRAM - 1) {
+            places.add(at, self.part.lowest(number_of_part(load(rest))));
             at += STRIDE;
         }
+        self.look_at(value, places.take(), found);
     }
 
-    /// Whether a literal may be around a gram, by the byte behind it or the one before it.
-    fn may_be_at(&self, behind: u32, ahead: u32) -> bool {
-        (self.longer.lowest(longer_bit(behind)) | self.longer.lowest(longer_bit(ahead))) & 1 == 1
-    }
-
-    /// Compares the literals of a gram with what is around it.
-    #[inline(never)]
-    fn verify(&self, value: &[u8], at: usize, gram: u32, found: &mut Vec<Number>) {
-        for entry in self.buckets.at(bit(gram)) {
-            let start = at.checked_sub(entry.offset as usize);
-            let Some(rest) = start.and_then(|start| value.get(start..)) else { continue };
-            if let Some(chunk) = rest.first_chunk()
-                && (u64::from_le_bytes(*chunk) ^ entry.head) & entry.mask != 0
+    /// Looks for literals at places where a part of a gram is.
+    fn look_at(&self, value: &[u8], places: &[usize], found: &mut Vec<Number>) {
+        for at in places.iter().copied() {
+            if let Some(gram) = gram_at(value, at)
+                && self.whole.has(number_of_whole(gram))
             {
-                continue;
+                self.compare(value, at, gram, found);
             }
-            let text = self.texts.get(entry.text.0 as usize..entry.text.1 as usize).unwrap_or_default();
-            if rest.starts_with(text) {
+            // A place at the beginning has none before it: no value is so long.
+            let before = at.wrapping_sub(1);
+            if let Some(gram) = gram_at(value, before)
+                && self.ahead.has(number_of_whole(gram))
+            {
+                self.compare(value, before, gram, found);
+            }
+        }
+    }
+
+    /// Compares the literals that have this gram with what is around it.
+    fn compare(&self, value: &[u8], at: usize, gram: u32, found: &mut Vec<Number>) {
+        let mut slot = home(gram, self.slots.len());
+        let (from, to) = loop {
+            match self.slots.get(slot) {
+                Some(&(other, from, to)) if from != to && other != gram => {}
+                Some(&(_, from, to)) => break (from, to),
+                None => return,
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        };
+        for entry in self.entries.get(from as usize..to as usize).unwrap_or_default() {
+            let start = at.wrapping_sub(entry.offset as usize);
+            let Some(rest) = value.get(start..) else { continue };
+            let is_whole = match rest.first_chunk() {
+                Some(head) if (u64::from_le_bytes(*head) ^ entry.head) & entry.mask != 0 => continue,
+                Some(_) => entry.mask != u64::MAX,
+                None => false,
+            };
+            let text = || self.texts.get(entry.text.0 as usize..entry.text.1 as usize).unwrap_or_default();
+            if is_whole || rest.starts_with(text()) {
                 let of = self.groups.get(entry.groups.0 as usize..entry.groups.1 as usize);
                 found.extend_from_slice(of.unwrap_or_default());
             }
         }
+    }
+}
+
+/// Places that are looked at closer. Each place is written and then counted or not, so that no branch has to be foreseen.
+struct Places {
+    at: [usize; Places::ROOM],
+    count: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places { at: [0; Places::ROOM], count: 0 }
+    }
+}
+
+impl Places {
+    /// A power of two, so that the compiler sees that no index is outside.
+    const ROOM: usize = 64;
+
+    /// Adds a place if the lowest bit says so.
+    fn add(&mut self, at: usize, lowest: u64) {
+        self.at[self.count % Places::ROOM] = at;
+        self.count += usize::from(lowest & 1 == 1);
+    }
+
+    /// There may not be room for the places of another chunk.
+    fn is_full(&self) -> bool {
+        self.count > Places::ROOM - CHUNK
+    }
+
+    /// Gives up what there is.
+    fn take(&mut self) -> &[usize] {
+        let count = std::mem::take(&mut self.count);
+        self.at.get(..count).unwrap_or_default()
     }
 }

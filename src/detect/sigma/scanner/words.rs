@@ -11,11 +11,8 @@ use crate::detect::sigma::index::{ByText, Number, position};
 /// Lengths that words have here.
 pub(in crate::detect::sigma) const LENGTHS: std::ops::RangeInclusive<usize> = 2..=3;
 
-/// Bytes that are looked at together: one before those that words begin at, and three behind.
+/// Bytes that are looked at together.
 const BLOCK: usize = 64;
-
-/// Bytes of a block that words begin at.
-const STARTS: usize = BLOCK - 4;
 
 /// The byte is of a word.
 pub(in crate::detect::sigma) fn is_word(byte: u8) -> bool {
@@ -40,14 +37,13 @@ fn home(word: u32, capacity: usize) -> usize {
     (word.wrapping_mul(0x9e37_79b1) >> 16) as usize & (capacity - 1)
 }
 
-/// A bit for each byte that is of a word; the lowest is that of the first.
+/// A bit for each byte that is of a word; the lowest is that of the first. Letters are in lower case.
 fn mask(block: &[u8; BLOCK]) -> u64 {
-    let mut flags = [0_u8; BLOCK];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        let letter = (*byte | 0x20).wrapping_sub(b'a') < 26;
+    let flags = block.map(|byte| {
+        let letter = byte.wrapping_sub(b'a') < 26;
         let digit = byte.wrapping_sub(b'0') < 10;
-        *flag = u8::from(letter | digit | (*byte == b'_'));
-    }
+        u8::from(letter | digit | (byte == b'_'))
+    });
     let (eights, _) = flags.as_chunks::<8>();
     eights.iter().rev().fold(0, |mask, eight| {
         // Moves the lowest bit of each byte into the upper byte.
@@ -78,28 +74,31 @@ impl Words {
     }
 
     pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
-        let mut block = [0; BLOCK];
-        let mut from = 0;
-        while from < value.len() {
-            // Before the first byte and behind the last one is no word.
-            let (start, room) = if from == 0 { (0, 1) } else { (from - 1, 0) };
-            let bytes = value.get(start..).unwrap_or_default();
-            let count = bytes.len().min(BLOCK - room);
-            block.fill(0);
-            if let (Some(to), Some(bytes)) = (block.get_mut(room..room + count), bytes.get(..count)) {
-                to.copy_from_slice(bytes);
-            }
-            let is_word = mask(&block);
-            let begins = is_word & !(is_word << 1) & (is_word >> 1);
-            let mut short = begins & !(is_word >> 2 & is_word >> 3) & (((1 << STARTS) - 1) << 1);
+        let (blocks, rest) = value.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        if let Some(to) = last.get_mut(..rest.len()) {
+            to.copy_from_slice(rest);
+        }
+        // Before the first byte and behind the last one is no word.
+        let mut before = 0;
+        let mut is_word = mask(blocks.first().unwrap_or(&last));
+        for at in 0..=blocks.len() {
+            let behind = if at < blocks.len() { mask(blocks.get(at + 1).unwrap_or(&last)) } else { 0 };
+            let shifted = |by: u32| is_word >> by | behind << (u64::BITS - by);
+            let begins = is_word & !(is_word << 1 | before) & shifted(1);
+            let mut short = begins & !(shifted(2) & shifted(3));
             while short != 0 {
-                let at = short.trailing_zeros() as usize;
+                let start = at * BLOCK + short.trailing_zeros() as usize;
+                let length = if shifted(2) >> short.trailing_zeros() & 1 == 1 { 3 } else { 2 };
                 short &= short - 1;
-                let word = block.get(at..at + 4).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-                let length = if is_word >> (at + 2) & 1 == 1 { 3 } else { 2 };
-                self.look_up(u32::from_le_bytes(word) & ((1 << (8 * length)) - 1), found);
+                let word = match value.get(start..).and_then(<[u8]>::first_chunk) {
+                    Some(bytes) => u32::from_le_bytes(*bytes),
+                    None => number(value.get(start..).unwrap_or_default()),
+                };
+                self.look_up(word & ((1 << (8 * length)) - 1), found);
             }
-            from += STARTS;
+            before = is_word >> (u64::BITS - 1);
+            is_word = behind;
         }
     }
 
