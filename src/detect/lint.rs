@@ -88,7 +88,6 @@ fn contradicts(expr: &Expr) -> bool {
                 })
         }
         Expr::Or(members) => !members.is_empty() && members.iter().all(contradicts),
-        Expr::Once(expr, _) => contradicts(expr),
         Expr::Test(_) | Expr::Not(_) => false,
     }
 }

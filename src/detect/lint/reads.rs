@@ -48,7 +48,6 @@ fn wanted<'a>(expr: &'a Expr, tests: &mut Vec<&'a Test>) {
     match expr {
         Expr::Test(test) if test.field == Some(Field::TARGET_FILENAME) => tests.push(test),
         Expr::Test(_) | Expr::Not(_) => {}
-        Expr::Once(expr, _) => wanted(expr, tests),
         Expr::And(members) | Expr::Or(members) => members.iter().for_each(|member| wanted(member, tests)),
     }
 }

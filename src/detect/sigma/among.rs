@@ -1,14 +1,23 @@
 //! One of many texts: what a list of values in a rule asks, answered at once.
 //!
 //! Whole values are found by binary search, beginnings and ends among those that share the first or last byte, and
-//! texts anywhere in the value by one pass of an automaton. The verdict is that of trying each by itself.
+//! texts anywhere in the value by passes over it that look at many bytes at once, or by one of an automaton where the
+//! processor cannot do that. The verdict is that of trying each by itself.
 
 use aho_corasick::AhoCorasick;
+use aho_corasick::packed;
 
 use super::pattern::Matcher;
 
 /// Texts anywhere of which there are fewer are looked for one by one.
 const WITHIN_MIN: usize = 3;
+
+/// Texts that one pass by vectors looks for: with more, too much of what it sees is nothing (Teddy of the aho-corasick
+/// crate takes 64 at most).
+const PACKED_MAX: usize = 32;
+
+/// Passes that are cheaper than the one of an automaton.
+const PASSES_MAX: usize = 4;
 
 /// Many texts, in lower case.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +26,7 @@ pub struct Among {
     wholes: Box<[Box<[u8]>]>,
     starts: ByByte,
     ends: ByByte,
-    within: Option<Box<AhoCorasick>>,
+    within: Within,
     others: Box<[Matcher]>,
 }
 
@@ -35,9 +44,8 @@ impl Among {
                 other => others.push(other),
             }
         }
-        let texts = || within.iter().map(Matcher::longest_literal);
-        let automaton = (within.len() >= WITHIN_MIN).then(|| AhoCorasick::new(texts()).ok()).flatten();
-        if automaton.is_none() {
+        let searches = if within.len() < WITHIN_MIN { Within::None } else { Within::new(&within) };
+        if matches!(searches, Within::None) {
             others.append(&mut within);
         }
         wholes.sort_unstable();
@@ -45,7 +53,7 @@ impl Among {
             wholes: wholes.into(),
             starts: ByByte::new(starts, |text| text.first()),
             ends: ByByte::new(ends, |text| text.last()),
-            within: automaton.map(Box::new),
+            within: searches,
             others: others.into(),
         }
     }
@@ -55,8 +63,40 @@ impl Among {
         self.starts.of(value.first()).any(|text| value.starts_with(text))
             || self.ends.of(value.last()).any(|text| value.ends_with(text))
             || self.wholes.binary_search_by(|text| (**text).cmp(value)).is_ok()
-            || self.within.as_ref().is_some_and(|within| within.is_match(value))
+            || self.within.is_match(value)
             || self.others.iter().any(|matcher| matcher.is_match(value))
+    }
+}
+
+/// How texts anywhere in a value are looked for.
+#[derive(Debug, Clone, Default)]
+enum Within {
+    #[default]
+    None,
+    /// By vectors, so many at once.
+    Packed(Box<[packed::Searcher]>),
+    Automaton(Box<AhoCorasick>),
+}
+
+impl Within {
+    fn new(matchers: &[Matcher]) -> Within {
+        let pass = |some: &[Matcher]| {
+            packed::Config::new().builder().extend(some.iter().map(Matcher::longest_literal)).build()
+        };
+        let passes: Option<Box<[_]>> = matchers.chunks(PACKED_MAX).map(pass).collect();
+        if let Some(passes) = passes.filter(|passes| passes.len() <= PASSES_MAX) {
+            return Within::Packed(passes);
+        }
+        let automaton = AhoCorasick::new(matchers.iter().map(Matcher::longest_literal));
+        automaton.map_or(Within::None, |automaton| Within::Automaton(Box::new(automaton)))
+    }
+
+    fn is_match(&self, value: &[u8]) -> bool {
+        match self {
+            Within::None => false,
+            Within::Packed(passes) => passes.iter().any(|pass| pass.find(value).is_some()),
+            Within::Automaton(automaton) => automaton.is_match(value),
+        }
     }
 }
 

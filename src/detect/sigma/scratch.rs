@@ -3,6 +3,7 @@
 use super::budget::Meters;
 use super::fields::{Field, KNOWN};
 use super::index::Number;
+use super::memo::Memo;
 use super::row::Row;
 
 /// Bytes that are folded together.
@@ -24,6 +25,8 @@ pub struct Scratch {
     /// Room for the search of candidates.
     pub(super) found: Vec<Number>,
     lowered: Vec<u8>,
+    /// What values of earlier events told.
+    pub(super) memo: Memo,
     /// For each rule the last event that it was a candidate of.
     rules: Vec<u64>,
     /// For each group of witnesses the last event that it was seen in.
@@ -43,6 +46,7 @@ impl Default for Scratch {
             candidates: Vec::new(),
             found: Vec::new(),
             lowered: Vec::new(),
+            memo: Memo::default(),
             rules: Vec::new(),
             groups: Vec::new(),
             parts: Vec::new(),
@@ -98,12 +102,11 @@ impl Scratch {
         }
     }
 
-    /// A group has a witness in the event. True if that was not known before.
-    pub(super) fn see(&mut self, group: Number) -> bool {
-        let Some(event) = self.groups.get_mut(group as usize) else { return false };
-        let is_first = *event != self.event;
-        *event = self.event;
-        is_first
+    /// A group has a witness in the event.
+    pub(super) fn see(&mut self, group: Number) {
+        if let Some(event) = self.groups.get_mut(group as usize) {
+            *event = self.event;
+        }
     }
 
     /// The group has a witness in the event.
@@ -138,16 +141,11 @@ impl Scratch {
         let from = self.ranges.len();
         for value in row.get(field).values() {
             let start = self.bytes.len();
-            // Whole blocks, of which the compiler makes vector instructions.
-            let (blocks, rest) = value.as_chunks::<BLOCK>();
-            for block in blocks {
-                self.bytes.extend_from_slice(&block.map(|byte| byte.to_ascii_lowercase()));
-            }
-            let mut last = [0; BLOCK];
-            if let Some(to) = last.get_mut(..rest.len()) {
-                to.copy_from_slice(rest);
-            }
-            self.bytes.extend_from_slice(&last.map(|byte| byte.to_ascii_lowercase()));
+            // Padded to whole blocks, of which the compiler makes vector instructions.
+            self.bytes.extend_from_slice(value);
+            self.bytes.resize(start + value.len().next_multiple_of(BLOCK), 0);
+            let (blocks, _) = self.bytes.get_mut(start..).unwrap_or_default().as_chunks_mut::<BLOCK>();
+            blocks.iter_mut().for_each(|block| *block = block.map(|byte| byte.to_ascii_lowercase()));
             self.ranges.push((start, start + value.len()));
         }
         let to = self.ranges.len();

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use super::arrange::Arranger;
+use super::arrange;
 use super::budget::Admission;
 use super::correlation::{self, Correlation};
 use super::fields::{Field, KNOWN, Names};
 use super::index::{Index, Required};
 use super::intern::Interned;
 use super::logsource::Category;
+use super::plan::Plan;
 use super::row::Row;
 use super::rule::{self, About, Form, Rule};
 use super::scratch::Scratch;
@@ -70,9 +71,9 @@ pub struct Source {
 #[derive(Debug, Default)]
 pub struct Set {
     rules: Vec<Rule>,
-    /// For each rule its expression, arranged for speed.
-    arranged: Vec<Expr>,
-    /// How many parts these have that are asked once for an event.
+    /// For each rule how it is evaluated.
+    plans: Vec<Option<Plan>>,
+    /// How many parts the plans of a category have at most that are asked once for an event.
     parts: usize,
     correlations: Vec<Correlation>,
     /// For each rule: it only serves correlations, and gives no findings of its own.
@@ -339,13 +340,22 @@ impl Set {
     }
 
     fn index(&mut self) {
-        let mut arranger = Arranger::default();
-        self.arranged = self.rules.iter().map(|rule| arranger.arrange(&rule.expr)).collect();
-        self.parts = arranger.parts();
-        let mut by_category: BTreeMap<Category, Vec<_>> = BTreeMap::new();
-        for (at, rule) in self.rules.iter().enumerate() {
-            let number = u32::try_from(at).unwrap_or(u32::MAX);
-            by_category.entry(rule.category).or_default().push((number, witness::of(&rule.expr)));
+        let mut by_category: BTreeMap<Category, Vec<u32>> = BTreeMap::new();
+        for (number, rule) in (0..).zip(&self.rules) {
+            by_category.entry(rule.category).or_default().push(number);
+        }
+        self.plans = vec![None; self.rules.len()];
+        for (category, numbers) in &by_category {
+            let exprs = || numbers.iter().filter_map(|number| Some(&self.rules.get(*number as usize)?.expr));
+            let arranged = arrange::arrange(exprs());
+            let clauses: Vec<_> = numbers.iter().copied().zip(exprs().map(witness::of)).collect();
+            self.indexes.insert(*category, Index::new(&clauses, &arranged.groups));
+            self.parts = self.parts.max(arranged.parts);
+            for (number, plan) in numbers.iter().zip(arranged.plans) {
+                if let Some(to) = self.plans.get_mut(*number as usize) {
+                    *to = Some(plan);
+                }
+            }
         }
         for rule in &self.rules {
             let wanted = self.wanted.entry(rule.category).or_default();
@@ -367,8 +377,6 @@ impl Set {
                 self.by_kind.entry(*kind).or_default().push(*category);
             }
         }
-        self.indexes =
-            by_category.into_iter().map(|(category, rules)| (category, Index::new(&rules))).collect();
     }
 
     /// Categories with rules that events of this kind feed.
@@ -409,15 +417,22 @@ impl Set {
         row: &Row<'_>,
         scratch: &mut Scratch,
     ) -> bool {
-        let Some(index) = self.indexes.get(&category) else { return false };
-        scratch.begin(self.rules.len(), index.groups(), self.parts);
-        index.candidates(row, scratch);
+        self.candidates(category, row, scratch);
         required.may_match(scratch)
     }
 
-    /// The event matches the rule, whatever category and outcome it is of.
+    /// Finds the rules of the category that the event may match: the candidates of the scratch.
+    pub fn candidates(&self, category: Category, row: &Row<'_>, scratch: &mut Scratch) {
+        let index = self.indexes.get(&category);
+        scratch.begin(self.rules.len(), index.map_or(0, Index::groups), self.parts);
+        if let Some(index) = index {
+            index.candidates(row, scratch);
+        }
+    }
+
+    /// The event matches the rule, whatever its outcome, after its candidates were found.
     pub fn holds(&self, rule: u32, row: &Row<'_>, scratch: &mut Scratch) -> bool {
-        self.arranged.get(rule as usize).is_some_and(|expr| expr.holds(row, scratch))
+        self.plans.get(rule as usize).and_then(Option::as_ref).is_some_and(|plan| plan.holds(row, scratch))
     }
 
     /// Calls back with the number of each rule of the category that the event matches. `failed` events are shown to rules
@@ -430,9 +445,7 @@ impl Set {
         scratch: &mut Scratch,
         mut hit: impl FnMut(u32),
     ) {
-        let Some(index) = self.indexes.get(&category) else { return };
-        scratch.begin(self.rules.len(), index.groups(), self.parts);
-        index.candidates(row, scratch);
+        self.candidates(category, row, scratch);
         let candidates = std::mem::take(&mut scratch.candidates);
         for number in &candidates {
             let is_for = |rule: &Rule| !failed || rule.sees_failures;

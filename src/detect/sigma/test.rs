@@ -20,8 +20,6 @@ use super::time::{self, Part};
 pub enum Expr {
     /// A test, shared by all rules that have the same.
     Test(Arc<Test>),
-    /// What is asked once for an event, under this number, however many rules have it.
-    Once(Arc<Expr>, u32),
     /// All of these; true if there are none.
     And(Box<[Expr]>),
     /// One of these; false if there are none.
@@ -153,14 +151,6 @@ impl Expr {
     pub fn holds(&self, row: &Row<'_>, scratch: &mut Scratch) -> bool {
         match self {
             Expr::Test(test) => test.holds(row, scratch),
-            Expr::Once(expr, number) => match scratch.remembered(*number) {
-                Some(verdict) => verdict,
-                None => {
-                    let verdict = expr.holds(row, scratch);
-                    scratch.remember(*number, verdict);
-                    verdict
-                }
-            },
             Expr::And(members) => members.iter().all(|member| member.holds(row, scratch)),
             Expr::Or(members) => members.iter().any(|member| member.holds(row, scratch)),
             Expr::Not(inner) => !inner.holds(row, scratch),
@@ -172,7 +162,6 @@ impl Expr {
         match self {
             Expr::Test(test) if test.holds(row, scratch) => found.push(test),
             Expr::Test(_) | Expr::Not(_) => {}
-            Expr::Once(expr, _) => expr.explain(row, scratch, found),
             Expr::And(members) | Expr::Or(members) => {
                 for member in members {
                     if member.holds(row, scratch) {
@@ -190,12 +179,10 @@ impl Expr {
         size
     }
 
-    /// Calls back for every test that no other expression has, which may be replaced.
+    /// Calls back for every test, which may be replaced.
     pub fn tests_mut(&mut self, each: &mut impl FnMut(&mut Arc<Test>)) {
         match self {
             Expr::Test(test) => each(test),
-            // Others have it, too.
-            Expr::Once(..) => {}
             Expr::And(members) | Expr::Or(members) => {
                 members.iter_mut().for_each(|member| member.tests_mut(each));
             }
@@ -207,7 +194,6 @@ impl Expr {
     pub fn tests<'e>(&'e self, each: &mut impl FnMut(&'e Test)) {
         match self {
             Expr::Test(test) => each(test),
-            Expr::Once(expr, _) => expr.tests(each),
             Expr::And(members) | Expr::Or(members) => members.iter().for_each(|member| member.tests(each)),
             Expr::Not(inner) => inner.tests(each),
         }

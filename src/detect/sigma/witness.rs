@@ -30,7 +30,7 @@ pub struct Witness {
 /// How a witness is in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// As the last component of a path.
+    /// As the last component of a path, behind a slash.
     BaseName,
     /// As the whole value.
     Whole,
@@ -66,10 +66,10 @@ const CLAUSES_MAX: usize = 32;
 const ALTERNATIVES_MAX: usize = 4096;
 
 /// How often a clause may be seen in vain, for each event, without a further group.
-const COST_GOOD: f64 = 0.002;
+const COST_GOOD: f64 = 0.003;
 
-/// A group that is seen in a larger share of all events tells too little to be asked for beside another.
-const SHARE_USELESS: f64 = 0.7;
+/// How many times dearer it is to evaluate a rule than to find a witness that is there.
+const EVALUATION: f64 = 2.0;
 
 /// The clauses of an expression, or none.
 pub fn of(expr: &Expr) -> Option<Vec<Clause>> {
@@ -117,10 +117,13 @@ impl Costed {
         let mut found = found.into_iter();
         let mut best = found.next()?;
         for other in found {
-            if best.cost <= COST_GOOD || other.share() > SHARE_USELESS {
+            if best.cost <= COST_GOOD {
                 break;
             }
-            best.join(&other);
+            // What is seen often costs more where it is found than the evaluations that it spares.
+            if best.cost * (1.0 - other.share()) * EVALUATION >= other.cost {
+                best.join(&other);
+            }
         }
         Some(best)
     }
@@ -180,7 +183,6 @@ fn merge(group: &mut Group, more: Group) {
 fn costed(expr: &Expr) -> Option<Costed> {
     match expr {
         Expr::Test(test) => of_test(test),
-        Expr::Once(expr, _) => costed(expr),
         Expr::And(members) => Costed::all(members.iter().filter_map(costed).collect()),
         Expr::Or(members) => Costed::any(members.iter().map(costed)),
         Expr::Not(_) => None,
@@ -217,6 +219,15 @@ fn of_text(field: Option<Field>, matcher: &Matcher) -> Option<Costed> {
     };
     let witness = Witness { field, kind, bytes: bytes.into() };
     Some(Costed::group(vec![witness]))
+}
+
+/// The witness that is seen exactly in the events that pass the test, if there is one: a path of a program ends with a
+/// slash and a name.
+pub fn exact(test: &Test) -> Option<Witness> {
+    let Check::Text(Matcher::Suffix(end), Fold::Ascii) = &test.check else { return None };
+    let name = end.strip_prefix(b"/").filter(|name| !name.is_empty() && !name.contains(&b'/'))?;
+    let field = test.field.filter(|field| PATHS.contains(field));
+    Some(Witness { field: Some(field?), kind: Kind::BaseName, bytes: name.into() })
 }
 
 fn of_byte(field: Option<Field>, kind: Kind, byte: u8) -> Option<Costed> {
