@@ -1,8 +1,9 @@
 //! Rules: how fast events are judged, beside another implementation, and what rules and indicators take.
 //!
 //! In this process, on one thread: the public rules for processes of the test data and the built-in ones, over the
-//! thousand generated events of the test data, no two of which are alike. The other implementation, rsigma-eval, gets
-//! those of the rules that it takes, and the same events.
+//! thousand generated events of the test data, no two of which are alike, and copies of them whose command lines are all
+//! different, so that what is remembered of values is not more than a host's processes and their parents give. The other
+//! implementation, rsigma-eval, which remembers nothing, gets those of the rules that it takes, and the thousand events.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,12 +16,13 @@ use rsigma_eval::Engine;
 use rsigma_eval::event::JsonEvent;
 use sentinel_edge::detect::indicator::{self, Limits};
 use sentinel_edge::detect::sigma::logsource::Category;
-use sentinel_edge::detect::sigma::row::{Row, Slot};
+use sentinel_edge::detect::sigma::row::Row;
 use sentinel_edge::detect::sigma::scratch::Scratch;
 use sentinel_edge::detect::sigma::search::Placeholders;
 use sentinel_edge::detect::sigma::set::{Set, Source};
 use sentinel_edge::detect::sigma::verdicts::Verdicts;
-use sentinel_edge::detect::view::flat::{Flat, Values};
+use sentinel_edge::detect::view::flat::Flat;
+use sentinel_edge::detect::view::packed::Packed;
 use sentinel_edge::detect::{load, pack};
 use serde_json::Value;
 
@@ -34,6 +36,9 @@ const LENGTH: Duration = Duration::from_millis(500);
 
 /// Rules of the large set.
 const MANY: usize = 10_000;
+
+/// Copies of the events.
+const COPIES: usize = 4;
 
 /// Rules and indicators whose memory is looked at.
 const RULES: usize = 1000;
@@ -132,7 +137,7 @@ impl Ours {
     /// Events a second.
     fn judged(&self) -> f64 {
         let mut scratch = Scratch::default();
-        self.rate(|row| {
+        self.rate(COPIES, |row| {
             self.set.judge(Category::ProcessCreation, row, false, &mut scratch, |number| {
                 black_box(number);
             });
@@ -141,20 +146,14 @@ impl Ours {
 
     fn remembered(&self) -> f64 {
         let (mut scratch, mut verdicts) = (Scratch::default(), Verdicts::default());
-        self.rate(|row| {
+        self.rate(1, |row| {
             black_box(verdicts.judge((1, &self.set), Category::ProcessCreation, row, false, &mut scratch));
         })
     }
 
-    fn rate(&self, mut judge: impl FnMut(&Row<'_>)) -> f64 {
-        let fields: Vec<Values<'_>> = self.events.iter().map(|event| event.values(&self.set.names)).collect();
-        rate(fields.len(), || {
-            for event in &fields {
-                let mut row = Row::default();
-                event.iter().for_each(|(field, values)| row.set(*field, Slot::any(values)));
-                judge(&row);
-            }
-        })
+    fn rate(&self, copies: usize, mut judge: impl FnMut(&Row<'_>)) -> f64 {
+        let packed = Packed::new(&Flat::renewed(&self.events, copies * self.events.len()), &self.set.names);
+        rate(packed.len(), || packed.rows(&mut judge))
     }
 }
 
@@ -261,7 +260,8 @@ impl Rules {
         let _ = write!(
             out,
             "\n## Rules\n\n{} rules about processes, the public ones of the test data and the built-in ones, over 1,000 \
-             generated events that all differ, in one thread of the benchmark itself. rsigma-eval took {} of the rules \
+             generated events that all differ and copies of them with other command lines, in one thread of the benchmark \
+             itself. rsigma-eval took {} of the rules \
              and judged {} events/s. With the public rules alone {} events/s are judged here. Remembered verdicts: the \
              same events again and again.\n",
             self.rules,

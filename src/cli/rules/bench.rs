@@ -1,4 +1,8 @@
 //! `rules bench`: how fast these rules judge these events, and what they cost one by one.
+//!
+//! What the judge remembers of values must not be what is measured. So a pass goes over several copies of the events whose
+//! command lines are all different, as many as make it forget those of the pass before; with verdicts remembered it goes
+//! over the events themselves.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -11,12 +15,12 @@ use serde_json::Value;
 use super::super::{Exit, complain, print};
 use crate::config::Resolved;
 use crate::detect::sigma::logsource::Category;
-use crate::detect::sigma::row::{Row, Slot};
 use crate::detect::sigma::scratch::Scratch;
 use crate::detect::sigma::set::Set;
 use crate::detect::sigma::verdicts::Verdicts;
 use crate::detect::sigma::witness;
-use crate::detect::view::flat::{Flat, Values};
+use crate::detect::view::flat::Flat;
+use crate::detect::view::packed::Packed;
 
 /// Arguments of `rules bench`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -43,6 +47,9 @@ pub struct Arguments {
     #[arg(long)]
     pub remember: bool,
 }
+
+/// Copies of the events in a pass.
+const COPIES: usize = 4;
 
 /// Passes that a median is taken of, at least.
 const PASSES_MIN: usize = 5;
@@ -71,7 +78,9 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         Err(error) => return wrong(format!("{}: {error}", arguments.events.display())),
     };
     let flats: Vec<Flat> = events.iter().map(Flat::of_json).collect();
-    let fields: Vec<Values<'_>> = flats.iter().map(|flat| flat.values(&rules.set.names)).collect();
+    let copies = if arguments.remember { 1 } else { COPIES };
+    let pass_of = |copies: usize| Packed::new(&Flat::renewed(&flats, copies * flats.len()), &rules.set.names);
+    let packed = pass_of(copies);
     let (mut scratch, mut verdicts) = (Scratch::default(), Verdicts::default());
     let (mut passes, mut hits, mut candidates) = (Vec::new(), 0_u64, 0);
     let begun = Instant::now();
@@ -80,43 +89,43 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         None => passes >= PASSES_MIN && begun.elapsed() >= Duration::from_secs(arguments.seconds),
     };
     while !is_enough(passes.len()) {
-        (hits, candidates) = (0, 0);
+        (hits, candidates) = (0, 0_usize);
         let pass = Instant::now();
-        for event in &fields {
-            let mut row = Row::default();
-            event.iter().for_each(|(field, values)| row.set(*field, Slot::any(values)));
+        packed.rows(|row| {
             if arguments.remember {
                 let set = (rules.generation, &rules.set);
-                let numbers = verdicts.judge(set, *category, &row, false, &mut scratch);
+                let numbers = verdicts.judge(set, *category, row, false, &mut scratch);
                 hits += black_box(numbers).len() as u64;
-                continue;
+                return;
             }
-            rules.set.judge(*category, &row, false, &mut scratch, |number| {
+            rules.set.judge(*category, row, false, &mut scratch, |number| {
                 hits += u64::from(black_box(number) < u32::MAX)
             });
             candidates += scratch.candidates.len();
-        }
+        });
         passes.push(pass.elapsed());
     }
     passes.sort();
+    let (hits, candidates) = (hits / copies as u64, candidates / copies);
     let median = passes.get(passes.len() / 2).copied().unwrap_or_default();
-    let count = fields.len();
+    let count = packed.len();
     let rate = |took: Duration| f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took.as_secs_f64();
     let open = rules.set.index_of(*category).map_or(0, crate::detect::sigma::index::Index::open_rules);
     let of_category = rules.set.rules().iter().filter(|rule| rule.category == *category).count();
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{count} events, {of_category} rules, {open} of them without a witness\n\
+        "{} events, {of_category} rules, {open} of them without a witness\n\
          {:.0} events a second (median of {} passes; fastest {:.0}), {} ns an event\n\
          {hits} hits a pass, {candidates} rules evaluated",
+        events.len(),
         rate(median),
         passes.len(),
         rate(passes.first().copied().unwrap_or_default()),
         median.as_nanos() / u128::try_from(count).unwrap_or(1),
     );
     if arguments.costly > 0 {
-        let mut costs = costs(&rules.set, *category, &fields);
+        let mut costs = costs(&rules.set, *category, &pass_of(1));
         costs.sort_by_key(|cost| std::cmp::Reverse(cost.took));
         let _ = writeln!(out, "evaluated   ns each  rule");
         for cost in costs.iter().take(arguments.costly) {
@@ -142,7 +151,7 @@ struct Cost {
 }
 
 /// The cost of each rule, from several passes the fastest of which counts for each event.
-fn costs(set: &Set, category: Category, events: &[Values<'_>]) -> Vec<Cost> {
+fn costs(set: &Set, category: Category, events: &Packed) -> Vec<Cost> {
     const PASSES: usize = 5;
     let is_open =
         |number: usize| set.rules().get(number).is_some_and(|rule| witness::of(&rule.expr).is_none());
@@ -150,15 +159,13 @@ fn costs(set: &Set, category: Category, events: &[Values<'_>]) -> Vec<Cost> {
         .map(|rule| Cost { rule, evaluated: 0, took: Duration::ZERO, is_open: is_open(rule) })
         .collect();
     let mut scratch = Scratch::default();
-    for event in events {
-        let mut row = Row::default();
-        event.iter().for_each(|(field, values)| row.set(*field, Slot::any(values)));
-        set.judge(category, &row, false, &mut scratch, |_| {});
+    events.rows(|row| {
+        set.judge(category, row, false, &mut scratch, |_| {});
         for number in scratch.candidates.clone() {
             let took = (0..PASSES).map(|_| {
-                scratch.forget();
+                set.candidates(category, row, &mut scratch);
                 let begun = Instant::now();
-                black_box(set.holds(number, &row, &mut scratch));
+                black_box(set.holds(number, row, &mut scratch));
                 begun.elapsed()
             });
             let took = took.min().unwrap_or_default();
@@ -167,7 +174,7 @@ fn costs(set: &Set, category: Category, events: &[Values<'_>]) -> Vec<Cost> {
                 cost.took += took;
             }
         }
-    }
+    });
     costs.retain(|cost| cost.evaluated > 0);
     costs
 }

@@ -130,11 +130,11 @@ impl Verdicts {
 fn write(row: &Row<'_>, wanted: &Wanted, key: &mut Vec<u8>) {
     for (field, slot) in row.slots() {
         let Some(field) = field else {
-            write_slot(u16::MAX, slot, key);
+            write_slot(u16::MAX, &slot, key);
             continue;
         };
         if field.index() >= KNOWN || wanted.has(field) {
-            write_slot(field.0, slot, key);
+            write_slot(field.0, &slot, key);
         }
     }
 }

@@ -14,6 +14,7 @@ mod file;
 pub mod flat;
 pub mod line;
 mod network;
+pub mod packed;
 #[cfg(test)]
 mod tests;
 mod texts;
