@@ -125,6 +125,7 @@ rpm() {
 	cp -a "$tree/." "$root/tree"
 	# RPM has a directory of its own for licences, and compresses nothing twice.
 	put LICENSE "$root/tree/usr/share/licenses/sentineledge/LICENSE" 0644
+	put "$source/rpm/sentineledge.cil" "$root/tree/usr/share/selinux/packages/sentineledge.cil" 0644
 	mkdir -p "$root/tree/usr/share/zsh/site-functions"
 	mv "$root/tree/usr/share/zsh/vendor-completions/_sentinel-edge" "$root/tree/usr/share/zsh/site-functions/"
 	rmdir "$root/tree/usr/share/zsh/vendor-completions"
