@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::unistd::{AccessFlags, User, faccessat, geteuid};
 
@@ -126,9 +127,11 @@ impl Check<'_> {
                 let message = format!("{} is a directory; a file is needed", path.display());
                 self.add(Severity::Error, "logging", "output", message);
             }
-            Ok(_) if !is_writable(path) => self.refused("logging", "output", path),
             // The directory must be writable even if the file is, since rotation renames it.
-            _ => self.directory("logging", "output", path.parent().unwrap_or_else(|| Path::new("/"))),
+            found => match found.ok().and_then(|_| writable(path).err()) {
+                Some(error) => self.refused("logging", "output", path, error),
+                None => self.directory("logging", "output", path.parent().unwrap_or_else(|| Path::new("/"))),
+            },
         }
     }
 
@@ -138,17 +141,19 @@ impl Check<'_> {
         if !nearest.is_dir() {
             let message = format!("{} is no directory", nearest.display());
             self.add(Severity::Error, section, name, message);
-        } else if !is_writable(nearest) {
-            self.refused(section, name, nearest);
+        } else if let Err(error) = writable(nearest) {
+            self.refused(section, name, nearest, error);
         }
     }
 
     /// Whether a user without rights minds is not the configuration's fault; the service runs as root.
-    fn refused(&mut self, section: &str, name: &str, path: &Path) {
-        let (severity, remedy) = if geteuid().is_root() {
-            (Severity::Error, "is the file system mounted read-only?")
-        } else {
-            (Severity::Warning, "check as the user that the agent runs as, such as root")
+    fn refused(&mut self, section: &str, name: &str, path: &Path, error: Errno) {
+        let (severity, remedy) = match error {
+            _ if !geteuid().is_root() => {
+                (Severity::Warning, "check as the user that the agent runs as, such as root")
+            }
+            Errno::EROFS => (Severity::Error, "is the file system mounted read-only?"),
+            _ => (Severity::Error, "do its owner and mode forbid it, or SELinux or AppArmor?"),
         };
         let message = format!("{} is not writable for {}; {remedy}", path.display(), user());
         self.add(severity, section, name, message);
@@ -250,10 +255,10 @@ fn bind_message(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// As the effective user, which is the one that counts when files are opened.
-fn is_writable(path: &Path) -> bool {
+fn writable(path: &Path) -> nix::Result<()> {
     let mut wanted = AccessFlags::W_OK;
     if path.is_dir() {
         wanted |= AccessFlags::X_OK;
     }
-    faccessat(nix::fcntl::AT_FDCWD, path, wanted, AtFlags::AT_EACCESS).is_ok()
+    faccessat(nix::fcntl::AT_FDCWD, path, wanted, AtFlags::AT_EACCESS)
 }

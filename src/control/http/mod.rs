@@ -98,7 +98,7 @@ pub enum Error {
         holder: Option<String>,
     },
     /// The kernel refuses the port.
-    #[error("{key}: not permitted to listen on {address}: ports below 1024 need CAP_NET_BIND_SERVICE")]
+    #[error("{key}: not permitted to listen on {address}: {}", who_refuses(address.port()))]
     NotPermitted {
         /// Configuration key.
         key: &'static str,
@@ -147,6 +147,15 @@ pub enum Error {
 
 fn by(holder: Option<&str>) -> String {
     holder.map_or_else(String::new, |holder| format!(", held by {holder}"))
+}
+
+/// What has to be done about a port that the kernel refuses.
+fn who_refuses(port: u16) -> &'static str {
+    if port < 1024 {
+        "ports below 1024 need CAP_NET_BIND_SERVICE"
+    } else {
+        "SELinux or AppArmor forbids it; where it is SELinux, give the port the type sentineledge_port_t"
+    }
 }
 
 /// The HTTP side of the agent. Dropping it stops it.
