@@ -3,7 +3,8 @@
 #
 # Builds the packages, makes a disk of Debian once (target/vm/*.ext4), and boots copies of it: the .deb is installed,
 # asked, reloaded, killed and upgraded, then the machine is started again and it is removed and purged; the .rpm is
-# installed and removed on another. Ends with 77 if something is missing here, whose reason is the last line.
+# installed and removed on another, and on one where SELinux enforces. Ends with 77 if something is missing here, whose
+# reason is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -67,19 +68,31 @@ try() {
 	echo "test-package: $name took $((SECONDS - begun)) s"
 }
 
+# disk IMAGE SUITE PACKAGE...: makes a disk that is not there yet, or that was made otherwise.
+disk() {
+	[ "$1" -nt tests/package/image.sh ] || tests/package/image.sh "$@" ||
+		unavailable "no Debian $2 could be made; is a mirror reachable?"
+}
+
 for suite in "${suites[@]}"; do
 	read -r name release <<<"$suite"
 	kernel=$(tests/vm/fetch.sh "$release") || unavailable "no kernel $release"
 	image=$vm/$name.ext4
-	if [ ! "$image" -nt tests/package/image.sh ]; then
-		tests/package/image.sh "$image" "$name" rpm apparmor || unavailable "no Debian $name could be made; is a mirror reachable?"
-	fi
+	disk "$image" "$name" rpm apparmor
 	cp --sparse=always "$image" "$work/disk"
 	try "the .deb on $name" "$kernel" "$work/disk" deb-first "$work"/{first.deb,second.deb,second.version}
 	try "after a reboot of $name" "$kernel" "$work/disk" deb-second "$work/documented"
 	cp --sparse=always "$image" "$work/disk"
 	try "the .rpm on $name" "$kernel" "$work/disk" rpm "$work/first.rpm"
 done
+
+# The last of these suites, whose policy is the newest; on a disk of its own, as all files have labels. What SELinux denies
+# is read from the kernel's log, which must hold all of it.
+image=$vm/$name-selinux.ext4
+disk "$image" "$name" rpm selinux-policy-default policycoreutils
+cp --sparse=always "$image" "$work/disk"
+LIMIT_S=600 LINE="security=selinux log_buf_len=4M audit_backlog_limit=8192 sysctl.kernel.printk_ratelimit=0" \
+	try "the .rpm on $name with SELinux" "$kernel" "$work/disk" selinux "$work/first.rpm"
 
 printf '\ntest-package: %d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

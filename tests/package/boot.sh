@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Boots a disk of image.sh: boot.sh KERNEL IMAGE PAYLOAD CONSOLE, and prints what PAYLOAD/command prints.
 #
-# KERNEL is a directory made by tests/vm/fetch.sh. What the guest writes to the disk stays there. Ends with the
-# command's status; 124 after $LIMIT_S seconds, 125 if the guest died.
+# KERNEL is a directory made by tests/vm/fetch.sh, and gets $LINE on its command line. What the guest writes to the disk
+# stays there. Ends with the command's status; 124 after $LIMIT_S seconds, 125 if the guest died.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/vm/machine.sh
@@ -21,7 +21,7 @@ numbered "$kernel" "$root/modules" virtio_pci virtio_blk ext4
 initial "$root" "$work/initrd"
 
 status=0
-machine "${LIMIT_S:-300}" 1G "$kernel" "$work/initrd" "quiet systemd.unit=guest.target" \
+machine "${LIMIT_S:-300}" 1G "$kernel" "$work/initrd" "quiet systemd.unit=guest.target ${LINE:-}" \
 	-drive "file=$image,format=raw,if=virtio,cache=unsafe" \
 	-serial "file:$console" -serial stdio -serial "file:$work/status" || status=$?
 if [ "$status" = 124 ] || [ "$status" = 137 ]; then
