@@ -152,8 +152,11 @@ impl Ours {
     }
 
     fn rate(&self, copies: usize, mut judge: impl FnMut(&Row<'_>)) -> f64 {
-        let packed = Packed::new(&Flat::renewed(&self.events, copies * self.events.len()), &self.set.names);
-        rate(packed.len(), || packed.rows(&mut judge))
+        let copies: Vec<Packed> = (0..copies)
+            .map(|copy| Packed::new(&Flat::renewed(&self.events, copy), &self.set.names))
+            .collect();
+        let mut turn = copies.iter().cycle();
+        rate(self.events.len(), || turn.by_ref().take(1).for_each(|events| events.rows(&mut judge)))
     }
 }
 

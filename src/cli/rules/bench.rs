@@ -1,8 +1,7 @@
 //! `rules bench`: how fast these rules judge these events, and what they cost one by one.
 //!
-//! What the judge remembers of values must not be what is measured. So a pass goes over several copies of the events whose
-//! command lines are all different, as many as make it forget those of the pass before; with verdicts remembered it goes
-//! over the events themselves.
+//! What the judge remembers of values must not be what is measured. So each pass has the events with other command lines,
+//! and only when those of the first pass are forgotten they come again; with verdicts remembered they never change.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -15,6 +14,7 @@ use serde_json::Value;
 use super::super::{Exit, complain, print};
 use crate::config::Resolved;
 use crate::detect::sigma::logsource::Category;
+use crate::detect::sigma::row::Row;
 use crate::detect::sigma::scratch::Scratch;
 use crate::detect::sigma::set::Set;
 use crate::detect::sigma::verdicts::Verdicts;
@@ -48,7 +48,7 @@ pub struct Arguments {
     pub remember: bool,
 }
 
-/// Copies of the events in a pass.
+/// Passes with command lines of their own.
 const COPIES: usize = 4;
 
 /// Passes that a median is taken of, at least.
@@ -79,8 +79,8 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     };
     let flats: Vec<Flat> = events.iter().map(Flat::of_json).collect();
     let copies = if arguments.remember { 1 } else { COPIES };
-    let pass_of = |copies: usize| Packed::new(&Flat::renewed(&flats, copies * flats.len()), &rules.set.names);
-    let packed = pass_of(copies);
+    let copies: Vec<Packed> =
+        (0..copies).map(|copy| Packed::new(&Flat::renewed(&flats, copy), &rules.set.names)).collect();
     let (mut scratch, mut verdicts) = (Scratch::default(), Verdicts::default());
     let (mut passes, mut hits, mut candidates) = (Vec::new(), 0_u64, 0);
     let begun = Instant::now();
@@ -91,7 +91,8 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
     while !is_enough(passes.len()) {
         (hits, candidates) = (0, 0_usize);
         let pass = Instant::now();
-        packed.rows(|row| {
+        let Some(events) = copies.get(passes.len() % copies.len()) else { break };
+        events.rows(|row| {
             if arguments.remember {
                 let set = (rules.generation, &rules.set);
                 let numbers = verdicts.judge(set, *category, row, false, &mut scratch);
@@ -106,9 +107,8 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         passes.push(pass.elapsed());
     }
     passes.sort();
-    let (hits, candidates) = (hits / copies as u64, candidates / copies);
     let median = passes.get(passes.len() / 2).copied().unwrap_or_default();
-    let count = packed.len();
+    let count = events.len();
     let rate = |took: Duration| f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took.as_secs_f64();
     let open = rules.set.index_of(*category).map_or(0, crate::detect::sigma::index::Index::open_rules);
     let of_category = rules.set.rules().iter().filter(|rule| rule.category == *category).count();
@@ -125,7 +125,7 @@ pub fn execute(arguments: &Arguments, resolved: &Resolved) -> Exit {
         median.as_nanos() / u128::try_from(count).unwrap_or(1),
     );
     if arguments.costly > 0 {
-        let mut costs = costs(&rules.set, *category, &pass_of(1));
+        let mut costs = costs(&rules.set, *category, &copies);
         costs.sort_by_key(|cost| std::cmp::Reverse(cost.took));
         let _ = writeln!(out, "evaluated   ns each  rule");
         for cost in costs.iter().take(arguments.costly) {
@@ -151,7 +151,7 @@ struct Cost {
 }
 
 /// The cost of each rule, from several passes the fastest of which counts for each event.
-fn costs(set: &Set, category: Category, events: &Packed) -> Vec<Cost> {
+fn costs(set: &Set, category: Category, copies: &[Packed]) -> Vec<Cost> {
     const PASSES: usize = 5;
     let is_open =
         |number: usize| set.rules().get(number).is_some_and(|rule| witness::of(&rule.expr).is_none());
@@ -159,7 +159,7 @@ fn costs(set: &Set, category: Category, events: &Packed) -> Vec<Cost> {
         .map(|rule| Cost { rule, evaluated: 0, took: Duration::ZERO, is_open: is_open(rule) })
         .collect();
     let mut scratch = Scratch::default();
-    events.rows(|row| {
+    let mut cost = |row: &Row<'_>| {
         set.judge(category, row, false, &mut scratch, |_| {});
         for number in scratch.candidates.clone() {
             let took = (0..PASSES).map(|_| {
@@ -174,7 +174,10 @@ fn costs(set: &Set, category: Category, events: &Packed) -> Vec<Cost> {
                 cost.took += took;
             }
         }
-    });
+    };
+    if let Some(events) = copies.first() {
+        events.rows(&mut cost);
+    }
     costs.retain(|cost| cost.evaluated > 0);
     costs
 }

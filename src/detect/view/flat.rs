@@ -55,16 +55,16 @@ impl Flat {
         }
     }
 
-    /// These events, and others like them after them: so many in all, whose command lines end otherwise. Who measures
-    /// how events are judged shows no command line twice, as hosts hardly do either.
-    pub fn renewed(events: &[Flat], count: usize) -> Vec<Flat> {
-        let renew = |event: &Flat, number: usize| {
+    /// Events like these, whose command lines end with a number: whoever measures how events are judged must not show the
+    /// same command lines again and again.
+    pub fn renewed(events: &[Flat], number: usize) -> Vec<Flat> {
+        let renew = |event: &Flat| {
             let mut event = event.clone();
             let command_lines = event.0.iter_mut().filter(|(name, _)| name.ends_with("CommandLine"));
             command_lines.flat_map(|(_, values)| values).for_each(|value| *value += &format!(" {number}"));
             event
         };
-        (0..count).filter_map(|at| Some(renew(events.get(at % events.len())?, at / events.len()))).collect()
+        events.iter().map(renew).collect()
     }
 
     /// The values of a field, by its name.
