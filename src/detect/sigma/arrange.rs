@@ -1,12 +1,13 @@
 //! Arranging the tests of rules so that they cost little.
 //!
-//! Whether a program has one of some names is known from the search for candidates; other texts that are asked of one
-//! field are asked at once (see [`among`](super::among)), and of parts joined the cheap come before the dear. Equal parts
+//! Whether a program has one of some names is known from the search for candidates, and whether a regular expression can
+//! match where its literals were looked for; other texts that are asked of one field are asked at once (see
+//! [`among`](super::among)), and of parts joined the cheap come before the dear. Equal parts
 //! of all rules are one, with a number under which its verdict is kept as long as the event is judged: rules that come in
 //! families ask for what they share once. What only one place has is not kept. No part has an effect but its verdict, so
 //! that the rule's is the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::among::Among;
@@ -15,7 +16,7 @@ use super::index::{Number, position};
 use super::pattern::Matcher;
 use super::plan::Plan;
 use super::test::{Check, Expr, Fold, Test};
-use super::witness::{self, Group};
+use super::witness::{self, Group, Witness};
 
 /// What a test costs that is done once for an event.
 const DEAR: u32 = 4;
@@ -34,9 +35,9 @@ pub struct Arranged {
     pub groups: Vec<Group>,
 }
 
-/// Arranges expressions whose equal tests are [shared](super::intern).
-pub fn arrange<'e>(exprs: impl Iterator<Item = &'e Expr>) -> Arranged {
-    let mut arranger = Arranger::default();
+/// Arranges expressions whose equal tests are [shared](super::intern). These witnesses are looked for in any case.
+pub fn arrange<'e>(exprs: impl Iterator<Item = &'e Expr>, looked_for: BTreeSet<&Witness>) -> Arranged {
+    let mut arranger = Arranger { looked_for, ..Arranger::default() };
     let plans: Vec<Plan> = exprs.map(|expr| arranger.arrange(expr)).collect();
     let mut uses = vec![0; arranger.shared.len()];
     plans.iter().for_each(|plan| count(plan, &mut uses));
@@ -108,7 +109,8 @@ impl Kept {
 
 /// Parts and groups that were seen so far.
 #[derive(Debug, Default)]
-struct Arranger {
+struct Arranger<'w> {
+    looked_for: BTreeSet<&'w Witness>,
     /// What is asked once, by how it is made of what.
     shared: HashMap<(Join, Vec<usize>), (Arc<Plan>, u32)>,
     groups: BTreeMap<Group, Number>,
@@ -134,15 +136,20 @@ fn place(plan: &Plan) -> usize {
     }
 }
 
-impl Arranger {
+impl Arranger<'_> {
     fn arrange(&mut self, expr: &Expr) -> Plan {
         match expr {
             Expr::Test(test) => match witness::exact(test) {
                 Some(witness) => self.seen(vec![witness]),
                 None if cost_of_test(test) < DEAR => Plan::Test(Arc::clone(test)),
                 None => {
+                    let guard = self.guard(test);
                     let plan = Plan::Test(Arc::clone(test));
-                    self.once(Join::Test, vec![place(&plan)], || plan)
+                    let plan = self.once(Join::Test, vec![place(&plan)], || plan);
+                    match guard {
+                        Some(guard) => Plan::And([guard, plan].into()),
+                        None => plan,
+                    }
                 }
             },
             Expr::Not(inner) => {
@@ -186,6 +193,21 @@ impl Arranger {
             }
         }
         self.joined(Join::Or, plans)
+    }
+
+    /// What is known to be seen in every event that passes, if that was looked for.
+    fn guard(&mut self, test: &Test) -> Option<Plan> {
+        let clauses = witness::of_regex(test)?;
+        let mut witnesses = clauses.iter().flatten().flatten();
+        if !witnesses.all(|witness| self.looked_for.contains(witness)) {
+            return None;
+        }
+        let mut of_clause = |clause: witness::Clause| -> Plan {
+            let mut groups: Vec<Plan> = clause.into_iter().map(|group| self.seen(group)).collect();
+            if groups.len() == 1 { groups.remove(0) } else { Plan::And(groups.into()) }
+        };
+        let mut clauses: Vec<Plan> = clauses.into_iter().map(&mut of_clause).collect();
+        Some(if clauses.len() == 1 { clauses.remove(0) } else { Plan::Or(clauses.into()) })
     }
 
     /// A group of which one is enough.

@@ -347,8 +347,10 @@ impl Set {
         self.plans = vec![None; self.rules.len()];
         for (category, numbers) in &by_category {
             let exprs = || numbers.iter().filter_map(|number| Some(&self.rules.get(*number as usize)?.expr));
-            let arranged = arrange::arrange(exprs());
             let clauses: Vec<_> = numbers.iter().copied().zip(exprs().map(witness::of)).collect();
+            let witnesses =
+                clauses.iter().filter_map(|(_, clauses)| clauses.as_ref()).flatten().flatten().flatten();
+            let arranged = arrange::arrange(exprs(), witnesses.collect());
             self.indexes.insert(*category, Index::new(&clauses, &arranged.groups));
             self.parts = self.parts.max(arranged.parts);
             for (number, plan) in numbers.iter().zip(arranged.plans) {

@@ -230,6 +230,14 @@ pub fn exact(test: &Test) -> Option<Witness> {
     Some(Witness { field: Some(field?), kind: Kind::BaseName, bytes: name.into() })
 }
 
+/// The clauses of a regular expression.
+pub fn of_regex(test: &Test) -> Option<Vec<Clause>> {
+    let Check::Regex(regex) = &test.check else { return None };
+    let mut clauses = regex::costed(regex.as_str(), test.field)?.clauses;
+    clauses.iter_mut().flatten().for_each(reduce);
+    Some(clauses)
+}
+
 fn of_byte(field: Option<Field>, kind: Kind, byte: u8) -> Option<Costed> {
     let bytes = [byte.to_ascii_lowercase()];
     let witness = Witness { field: Some(field?), kind, bytes: bytes.into() };
