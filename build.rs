@@ -42,10 +42,18 @@ const SUBJECTS: &[&str] = &[
     "trampoline_cred",
 ];
 
+/// The architectures whose registers `vmlinux/` and `bpf/lib` know, and whose system calls `src/kernel/plan/calls.rs`.
+const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
+
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
+    assert!(
+        ARCHITECTURES.contains(&arch.as_str()),
+        "there is no building for {arch}: neither its system calls nor its registers are known, only those of {}",
+        ARCHITECTURES.join(" and ")
+    );
 
     for tracked in ["bpf", "vmlinux"] {
         println!("cargo:rerun-if-changed={tracked}");

@@ -98,7 +98,7 @@ calls! {
     Mount = SE_CALL_MOUNT: 165, 21, 40, 21;
     Umount2 = SE_CALL_UMOUNT2: 166, 52, 39, 52;
     Umount = SE_CALL_UMOUNT: NONE, 22, NONE, NONE;
-    PivotRoot = SE_CALL_PIVOT_ROOT: 155, 217, 41, 217;
+    PivotRoot = SE_CALL_PIVOT_ROOT: 155, 217, 41, 218;
     Chroot = SE_CALL_CHROOT: 161, 61, 51, 61;
     MoveMount = SE_CALL_MOVE_MOUNT: 429, 429, 429, 429;
     Fsmount = SE_CALL_FSMOUNT: 432, 432, 432, 432;
@@ -148,7 +148,7 @@ calls! {
     Swapoff = SE_CALL_SWAPOFF: 168, 115, 225, 115;
     Userfaultfd = SE_CALL_USERFAULTFD: 323, 374, 282, 388;
     MemfdCreate = SE_CALL_MEMFD_CREATE: 319, 356, 279, 385;
-    MemfdSecret = SE_CALL_MEMFD_SECRET: 447, 447, 447, 447;
+    MemfdSecret = SE_CALL_MEMFD_SECRET: 447, 447, 447, NONE;
     Mmap = SE_CALL_MMAP: 9, 90, 222, NONE;
     Mmap2 = SE_CALL_MMAP2: NONE, 192, NONE, 192;
     Mprotect = SE_CALL_MPROTECT: 10, 125, 226, 125;
