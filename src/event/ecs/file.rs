@@ -24,8 +24,7 @@ const TYPES: [(u32, &str); 7] = [
     (0o140_000, "socket"),
 ];
 
-/// Flags of an open that tell something about its purpose, by name; the numbers are those of x86 and arm64, which
-/// agree but for the last three (see `O_DIRECTORY` below).
+/// Flags of an open that tell something about its purpose, by name; where x86 and arm64 have the same numbers.
 const OPEN_FLAGS: [(u32, &str); 9] = [
     (0o100, "O_CREAT"),
     (0o200, "O_EXCL"),
@@ -38,14 +37,16 @@ const OPEN_FLAGS: [(u32, &str); 9] = [
     (0o20_000_000, "O_TMPFILE"),
 ];
 
-#[cfg(target_arch = "aarch64")]
-const O_DIRECT: u32 = 0o200_000;
-#[cfg(not(target_arch = "aarch64"))]
-const O_DIRECT: u32 = 0o40_000;
-#[cfg(target_arch = "aarch64")]
-const O_NOFOLLOW: u32 = 0o100_000;
-#[cfg(not(target_arch = "aarch64"))]
-const O_NOFOLLOW: u32 = 0o400_000;
+/// Those whose numbers differ.
+pub(super) type OwnFlags = [(u32, &'static str); 2];
+
+/// The numbers of a host's machine, named as uname(2) has it. It need not be this one: a recording may be from elsewhere.
+pub(super) fn own_flags(machine: &str) -> OwnFlags {
+    match machine {
+        "aarch64" | "armv8l" => [(0o200_000, "O_DIRECT"), (0o100_000, "O_NOFOLLOW")],
+        _ => [(0o40_000, "O_DIRECT"), (0o400_000, "O_NOFOLLOW")],
+    }
+}
 
 /// Flags of mount(2), include/uapi/linux/mount.h.
 const MOUNT_FLAGS: [(u64, &str); 14] = [
@@ -144,7 +145,7 @@ fn object(o: &mut Object<'_>, event: &File<'_>, names: &dyn Names) {
 }
 
 /// The rest, under `sentineledge`.
-pub(super) fn own(o: &mut Object<'_>, event: &File<'_>, wall_ns: u64, notes: &mut Notes) {
+pub(super) fn own(o: &mut Object<'_>, event: &File<'_>, flags: &OwnFlags, wall_ns: u64, notes: &mut Notes) {
     let (path, source) = event.paths();
     o.object(key!("file"), |o| {
         o.plain(key!("operation"), event.op.name().as_bytes());
@@ -159,7 +160,7 @@ pub(super) fn own(o: &mut Object<'_>, event: &File<'_>, wall_ns: u64, notes: &mu
             notes.text(o, "sentineledge.file.given_path", key!("given_path"), event.given);
         }
         match event.op {
-            FileOp::Open | FileOp::Create => open_flags(o, event.open_flags),
+            FileOp::Open | FileOp::Create => open_flags(o, event.open_flags, flags),
             FileOp::Setxattr | FileOp::Removexattr => {
                 notes.text(o, "sentineledge.file.attribute", key!("attribute"), event.name)
             }
@@ -218,14 +219,13 @@ fn before(o: &mut Object<'_>, before: &Subject) {
     o.number(key!("links"), u64::from(before.nlink));
 }
 
-fn open_flags(o: &mut Object<'_>, flags: u32) {
+pub(super) fn open_flags(o: &mut Object<'_>, flags: u32, own: &OwnFlags) {
     let access = match flags & 3 {
         0 => "O_RDONLY",
         1 => "O_WRONLY",
         _ => "O_RDWR",
     };
-    let special = [(O_DIRECT, "O_DIRECT"), (O_NOFOLLOW, "O_NOFOLLOW")];
-    let set = OPEN_FLAGS.iter().chain(&special).filter(|(bits, _)| flags & bits == *bits);
+    let set = OPEN_FLAGS.iter().chain(own).filter(|(bits, _)| flags & bits == *bits);
     o.texts(key!("flags"), std::iter::once(access).chain(set.map(|(_, name)| *name)).map(str::as_bytes));
 }
 

@@ -75,6 +75,8 @@ pub struct Frame {
     constant: Arc<[u8]>,
     /// In the order of [`Kind::ALL`].
     kinds: Arc<[KindTexts; Kind::COUNT]>,
+    /// Flags of opens as the host's machine numbers them.
+    open_flags: file::OwnFlags,
     /// Add to the boot clock to get wall time.
     pub wall_offset_ns: i64,
     /// Wall time at which the batch was read; 0 in a replay, where it means nothing.
@@ -107,7 +109,9 @@ impl Frame {
         constant.remove(0);
         constant.pop();
         let kinds = Arc::new(std::array::from_fn(|at| KindTexts::of(Kind::ALL[at])));
-        Frame { constant: constant.into(), kinds, wall_offset_ns: 0, created_ns: 0, env_allow, ancestors }
+        let open_flags = file::own_flags(&host.architecture);
+        let constant = constant.into();
+        Frame { constant, kinds, open_flags, wall_offset_ns: 0, created_ns: 0, env_allow, ancestors }
     }
 
     /// Wall time of a moment of the boot clock.
@@ -381,7 +385,7 @@ fn own_fields(
             o.number(key!("pid"), u64::from(fork.creator_pid));
             o.number(key!("tid"), u64::from(fork.creator_tid));
         }),
-        Body::File(file) => file::own(o, file, frame.wall(event.time_ns), notes),
+        Body::File(file) => file::own(o, file, &frame.open_flags, frame.wall(event.time_ns), notes),
         Body::Network(event) => network::own(o, event, context, notes),
         Body::Privilege(event) => privilege::own(o, event, context, names, notes),
         Body::Credentials(event) => privilege::credentials(o, event, context, names),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 
 use super::own::{self, Gap};
-use super::{Context, Frame, Names, line};
+use super::{Context, Frame, Names, file, line};
 use crate::event::process::{Container, EntityId, Image, Process, Runtime};
 use crate::event::task::{Program, Task};
 use crate::event::{Body, BootId, Event, Exec, ExecFailed, Exit, Fork, Host, Kind};
@@ -109,6 +109,15 @@ fn render(body: Body<'_>, context: &Context) -> (Value, bool) {
     let text = text.strip_prefix("before\n").unwrap();
     assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
     (serde_json::from_str(text).unwrap(), cut)
+}
+
+#[test]
+fn flags_of_an_open_have_the_names_of_the_hosts_machine() {
+    for (machine, flags) in [("x86_64", 0o400_001), ("aarch64", 0o100_001)] {
+        let members = crate::event::json::members(|o| file::open_flags(o, flags, &file::own_flags(machine)));
+        let text = String::from_utf8(members.to_vec()).unwrap();
+        assert_eq!(text, r#","flags":["O_WRONLY","O_NOFOLLOW"]"#, "{machine}");
+    }
 }
 
 #[test]
