@@ -8,6 +8,10 @@ scripts := packaging/scripts
 ARGS ?=
 # One kernel of tests/vm/kernels: make test-vm KERNEL=6.1
 KERNEL ?=
+# Another machine to build for, and to test on emulated: make package ARCH=aarch64
+ARCH ?=
+machine := $(or $(ARCH),$(shell uname -m))
+cross := $(if $(filter-out $(shell uname -m),$(machine)),cross)
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-vm package test-package test-container lint bench docs clean
@@ -16,7 +20,7 @@ help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## The release binary, target/release/sentinel-edge
-	@$(scripts)/bootstrap.sh build
+	@$(scripts)/bootstrap.sh build $(cross)
 	@$(scripts)/build.sh
 
 run: build ## Build, then run the agent here and show events as they happen (Ctrl-C stops it)
@@ -24,20 +28,20 @@ run: build ## Build, then run the agent here and show events as they happen (Ctr
 
 test: ## Lint and every test that this machine can run; as root also those that load BPF
 	@$(scripts)/bootstrap.sh build lint test
-	@$(scripts)/bootstrap.sh vm package guest container || echo "without these packages the tests in guests will be skipped"
+	@$(scripts)/bootstrap.sh vm vm-$(machine) package guest container || echo "without these packages the tests in guests will be skipped"
 	@$(scripts)/lint.sh
 	@$(scripts)/test.sh
 
-test-vm: ## The tests that load BPF on Debian's kernels in QEMU, all or KERNEL=6.1; writes docs/kernels.md
-	@$(scripts)/bootstrap.sh build vm
+test-vm: ## The tests that load BPF on Debian's kernels in QEMU, all or KERNEL=6.1, or of ARCH=aarch64; writes docs/kernels.md
+	@$(scripts)/bootstrap.sh build vm vm-$(machine) $(cross)
 	@$(scripts)/test-vm.sh $(KERNEL)
 
-package: ## .deb, .rpm, tarball, list of components and checksums in target/package
-	@$(scripts)/bootstrap.sh build package
+package: ## .deb, .rpm, tarball, list of components and checksums in target/package; also for ARCH=aarch64
+	@$(scripts)/bootstrap.sh build package $(cross)
 	@$(scripts)/package.sh
 
 test-package: ## The packages on real systemd machines in QEMU: install, upgrade, crash, reboot, remove (root)
-	@$(scripts)/bootstrap.sh build package vm guest
+	@$(scripts)/bootstrap.sh build package vm vm-$(machine) guest
 	@$(scripts)/test-package.sh
 
 test-container: ## The container image without an engine, and the files for compose, Kubernetes and Helm (root)

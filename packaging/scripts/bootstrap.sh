@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a purpose needs and this machine lacks: bootstrap.sh PURPOSE...
 #
-# Purposes: build, lint, test, vm, package, container, guest, bench. Says what it installs and why, asks for root only when something is missing,
+# Purposes: build, lint, test, vm and vm-MACHINE, package, cross, container, guest, bench. Says what it installs and why, asks for root only when something is missing,
 # and ends at once when nothing is. Knows apt (Debian, Ubuntu) and dnf (Fedora, RHEL and relatives). No service
 # that comes with a package is started.
 set -euo pipefail
@@ -39,7 +39,8 @@ test  | command promtool            | :prometheus/promtool | /usr/bin/promtool ?
 test  | command prometheus          | :prometheus/prometheus | /usr/bin/prometheus ?     | scrapes the agent, and answers the dashboard
 test  | command amtool              | :prometheus-alertmanager/amtool | /usr/bin/amtool ? | checks the configuration of Alertmanager
 test  | command valgrind            | valgrind          | valgrind                       | counts the instructions that rules take
-vm    | command qemu-system-x86_64  | qemu-system-x86   | qemu-system-x86-core           | runs other kernels
+vm-x86_64 | command qemu-system-x86_64 | qemu-system-x86 | qemu-system-x86-core         | runs other kernels
+vm-aarch64 | command qemu-system-aarch64 | qemu-system-arm | qemu-system-aarch64-core    | runs other kernels
 vm    | static busybox              | busybox-static    | busybox                        | all that a guest has beside the tests
 vm    | command cpio                | cpio              | cpio                           | packs what a guest starts with
 vm    | command modprobe            | kmod              | kmod                           | finds the modules that a guest loads
@@ -48,6 +49,10 @@ vm    | keyring debian-archive-keyring.gpg | debian-archive-keyring | -         
 package | command dpkg-deb         | dpkg              | dpkg                           | packs the .deb
 package | command rpmbuild         | rpm               | rpm-build                      | packs the .rpm
 package | command jq               | jq                | jq                             | writes the list of components
+cross | command ld.lld             | lld                    | lld                            | links for another machine
+cross | command llvm-ar            | llvm                   | llvm                           | packs static libraries for another machine
+cross | command qemu-aarch64-static | :qemu-user-static/qemu-aarch64-static | qemu-user-static-aarch64 | runs what was built for it
+cross | keyring debian-archive-keyring.gpg | debian-archive-keyring | -              | checks what is fetched for it
 container | command crun         | crun                   | crun                           | runs the agent in a container, without an engine
 container | command jq           | jq                     | jq                             | reads the manifests
 container | command yq           | yq                     | yq                             | reads the manifests

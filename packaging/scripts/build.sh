@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the release binary and leaves it at target/release/sentinel-edge.
+# Builds the release binary and leaves it at target/release/sentinel-edge; that for another machine, which ARCH names, at
+# target/TRIPLE/release/sentinel-edge.
 #
 # Where static libraries of libelf, zlib and the C library are installed, the result is one static-pie file that
 # runs on any glibc or musl Linux with a new enough kernel. Where they are not, it is linked dynamically.
@@ -33,8 +34,12 @@ esac
 
 RUSTFLAGS=$flags cargo build --release --locked --target "$target" "${features[@]}"
 
-mkdir -p "$out/release"
-ln -sfn "../$target/release/sentinel-edge" "$out/release/sentinel-edge"
+shown=$binary
+if [ "$arch" = "$(uname -m)" ]; then
+	shown=$out/release/sentinel-edge
+	mkdir -p "$out/release"
+	ln -sfn "../$target/release/sentinel-edge" "$shown"
+fi
 
 if [[ $flags == *--remap-path-prefix* ]] && grep -aqF -e "$PWD/bpf/" -e "$built/" -e "$registry/registry/" "$binary"; then
 	echo "build: the binary holds the path of $PWD, of $built or of $registry" >&2
@@ -42,7 +47,7 @@ if [[ $flags == *--remap-path-prefix* ]] && grep -aqF -e "$PWD/bpf/" -e "$built/
 fi
 size=$(stat -c %s "$binary")
 needed=$(readelf -d "$binary" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | paste -sd' ')
-printf 'build: %s, %s.%02d MB, shared libraries: %s\n' "$out/release/sentinel-edge" \
+printf 'build: %s, %s.%02d MB, shared libraries: %s\n' "$shown" \
 	$((size / 1000000)) $((size % 1000000 / 10000)) "${needed:-none}"
 if [ "$size" -gt "$limit" ]; then
 	echo "build: $size bytes are more than the $limit that a release may have" >&2

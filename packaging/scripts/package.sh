@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the packages and leaves them in target/package: .deb, .rpm, a tarball with an install script, the list of what is
-# in the binary (CycloneDX), and checksums.
+# in the binary (CycloneDX), and checksums. Those for another machine, which ARCH names, are left in target/package-ARCH.
 #
 # One table, packaging/package/contents, says what is installed where, for all of them. The trees are packed by Debian's
 # and RPM's own tools. Two builds of a commit give the same bytes: times are those of the commit, names are sorted, and the
@@ -16,29 +16,44 @@ export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C
 umask 022
 
 packaging/scripts/build.sh
-out=${CARGO_TARGET_DIR:-target}/package
-binary=$(realpath "${CARGO_TARGET_DIR:-target}/release/sentinel-edge")
+arch=${ARCH:-$(uname -m)}
+built=${CARGO_TARGET_DIR:-target}
+# The binary writes its manual itself, on an emulated machine if need be.
+if [ "$arch" = "$(uname -m)" ]; then
+	target=$(rustc -vV | sed -n 's/^host: //p')
+	out=$built/package
+	emulator=
+else
+	target=$arch-unknown-linux-gnu
+	out=$built/package-$arch
+	emulator=qemu-$arch-static
+	PATH=$PWD/target/tools:$PATH
+fi
+binary=$(realpath "$built/$target/release/sentinel-edge")
 rm -rf "$out"
 mkdir -p "$out"
 out=$(realpath "$out")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-case $(uname -m) in
+case $arch in
 x86_64) deb_arch=amd64 rpm_arch=x86_64 ;;
 aarch64) deb_arch=arm64 rpm_arch=aarch64 ;;
 *)
-	echo "package: there are no packages for $(uname -m)" >&2
+	echo "package: there are no packages for $arch" >&2
 	exit 1
 	;;
 esac
 
 generated=$work/generated
 mkdir -p "$generated/man"
-"$binary" man "$generated/man" >/dev/null
-"$binary" completions bash >"$generated/sentinel-edge.bash"
-"$binary" completions zsh >"$generated/_sentinel-edge"
-"$binary" completions fish >"$generated/sentinel-edge.fish"
+agent() {
+	${emulator:+"$emulator"} "$binary" "$@"
+}
+agent man "$generated/man" >/dev/null
+agent completions bash >"$generated/sentinel-edge.bash"
+agent completions zsh >"$generated/_sentinel-edge"
+agent completions fish >"$generated/sentinel-edge.fish"
 
 # put FROM TO MODE: a file into the tree.
 put() {
@@ -164,8 +179,6 @@ tarball() {
 
 # What crates the binary is made of: those that a normal build for this machine takes, not those of tests.
 sbom() {
-	local target
-	target=$(rustc -vV | sed -n 's/^host: //p')
 	cargo tree --locked --edges normal --target "$target" --prefix none --format '{p}' --no-dedupe |
 		sed -n 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/p' | sort -u >"$work/crates"
 	cargo metadata --locked --format-version 1 --filter-platform "$target" |
@@ -183,5 +196,5 @@ fi
 tarball
 sbom
 (cd "$out" && sha256sum -- *.deb *.rpm *.tar.gz *.json 2>/dev/null >SHA256SUMS)
-du -h --apparent-size "$out"/* | sed "s|$out|target/package|"
+du -h --apparent-size "$out"/* | sed "s|$out|target/$(basename "$out")|"
 echo "package: $installed_kb kB installed"

@@ -1,22 +1,34 @@
 # shellcheck shell=bash
-# How this machine links a program that needs no shared library; read by scripts that build, not run by itself.
+# How a program is linked that needs no shared library; read by scripts that build, not run by itself.
+#
+# For this machine, or for the one that ARCH names, x86_64 or aarch64: cross.sh has what that takes.
 #
 # Sets
 #   out       cargo's target directory
-#   target    the triple of this machine; with it as --target the flags stay away from build scripts and macros
+#   arch      the machine to build for
+#   target    its triple; with it as --target the flags stay away from build scripts and macros
 #   static    yes, or no if the libraries that are installed cannot be linked statically
 #   flags     what RUSTFLAGS is to be
 #   features  further arguments of cargo
+#   cross     nothing; for another machine what cross.sh says, as for emulator
 # and exports what libbpf-sys and the linker have to know.
 # shellcheck disable=SC2034  # the reader uses them
 
 out=${CARGO_TARGET_DIR:-target}
-target=$(rustc -vV | sed -n 's/^host: //p')
+arch=${ARCH:-$(uname -m)}
+if [ "$arch" = "$(uname -m)" ]; then
+	target=$(rustc -vV | sed -n 's/^host: //p')
+	cc=cc emulator='' cross=''
+else
+	# shellcheck source=packaging/scripts/cross.sh
+	. packaging/scripts/cross.sh
+	cc=$cross/cc
+fi
 
 # The path of a library that the linker knows; fails if it knows none.
 library() {
 	local path
-	path=$(cc -print-file-name="$1")
+	path=$("$cc" -print-file-name="$1")
 	[ "$path" != "$1" ] && realpath "$path"
 }
 
@@ -25,7 +37,7 @@ library() {
 links() {
 	local program status=0
 	program=$(mktemp)
-	cc -static-pie -o "$program" -x c - "$@" 2>/dev/null <<-'C' || status=$?
+	"$cc" -static-pie -o "$program" -x c - "$@" 2>/dev/null <<-'C' || status=$?
 		#include <libelf.h>
 		int main(void)
 		{
@@ -43,14 +55,14 @@ links() {
 starts() {
 	local program status=0
 	program=$(mktemp)
-	cc -static-pie "$@" -o "$program" -x c - 2>/dev/null <<-'C' || status=$?
+	"$cc" -static-pie "$@" -o "$program" -x c - 2>/dev/null <<-'C' || status=$?
 		const char *const text[] = { "a", "b" };
 		int main(int count, char **arguments)
 		{
 			return text[count - 1][0] != 'a' || !arguments[0];
 		}
 	C
-	[ "$status" != 0 ] || "$program" || status=$?
+	[ "$status" != 0 ] || ${emulator:+"$emulator"} "$program" || status=$?
 	rm -f "$program"
 	return "$status"
 }
@@ -67,7 +79,7 @@ elif links -lelf -lz -lzstd; then
 	# libbpf-sys does not know of it. A linker of our own also reaches the build scripts, where libelf is static
 	# too; the archive is named since rustc leaves the linker in a mode that prefers shared libraries.
 	mkdir -p "$out/tools"
-	printf '#!/bin/sh\nexec cc "$@" -l:libzstd.a\n' >"$out/tools/cc-zstd"
+	printf '#!/bin/sh\nexec %s "$@" -l:libzstd.a\n' "$cc" >"$out/tools/cc-zstd"
 	chmod +x "$out/tools/cc-zstd"
 	variable=${target//-/_}
 	export "CARGO_TARGET_${variable^^}_LINKER=$(realpath "$out/tools/cc-zstd")"
@@ -81,6 +93,10 @@ if [ "$static" = yes ]; then
 		flags+=" -C link-arg=-Wl,-z,pack-relative-relocs"
 	fi
 	# rustc looks for static libraries only where it is told to, which excludes Debian's multiarch directory.
-	LIBBPF_SYS_LIBRARY_PATH=$(dirname "$libelf")
-	export LIBBPF_SYS_LIBRARY_PATH
+	if [ "$cc" = cc ]; then
+		LIBBPF_SYS_LIBRARY_PATH=$(dirname "$libelf")
+		export LIBBPF_SYS_LIBRARY_PATH
+	fi
+elif [ "$cc" != cc ]; then
+	cross_die "no static program can be linked with what is in $cross/root"
 fi

@@ -2,18 +2,22 @@
 # Fetches a kernel for a guest and prints the directory that holds it: fetch.sh NAME, a name of the table `kernels`.
 #
 # A kernel is a Debian package that is unpacked, not installed, into $SENTINEL_VM_DIR (target/vm/kernels by default):
-# RELEASE/{vmlinuz,config,lib/modules/RELEASE}, and a link from NAME to RELEASE. What is there already is used without
-# asking anybody; remove the link to have the newest build again. apt works on lists of its own, so that the machine's
-# are neither read nor changed, and checks signatures and sums.
+# RELEASE/{vmlinuz,config,lib/modules/RELEASE}, and a link from NAME to RELEASE; those for aarch64, where ARCH names that
+# or this machine is one, into its directory aarch64. What is there already is used without
+# asking anybody; remove the link to have the newest build again.
 #
 # Ends with 77 if the kernel is not to be had, and says why in one line.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 name=${1:?usage: fetch.sh NAME}
 cache=${SENTINEL_VM_DIR:-$here/../../target/vm/kernels}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+# shellcheck source=packaging/scripts/debian.sh
+. "$here/../../packaging/scripts/debian.sh"
+machine=${ARCH:-$(uname -m)}
+[ "$machine" = x86_64 ] || cache=$cache/$machine
+architecture=$(debian_name "$machine")
 # Small, and built for virtual machines.
-flavour=linux-image-cloud-amd64
+flavour=linux-image-cloud-$architecture
 
 unavailable() {
 	printf 'kernel %s: %s\n' "$name" "$*" >&2
@@ -47,31 +51,6 @@ done
 work=$(mktemp -d "$cache/.fetch-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# The mirror that this machine uses, if it is a Debian; else the one that leads to a near one.
-# shellcheck disable=SC2016  # apt fills in the variables
-mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sort -u | head -n 1)
-mirror=${mirror:-http://deb.debian.org/debian}
-mirror=${mirror%/}
-
-# use SUITE: from here on apt knows this suite alone.
-use() {
-	local state=$work/apt/$1 uri=$mirror
-	case $1 in *-security) uri=$mirror-security ;; esac
-	mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
-	: >"$state/status"
-	echo "deb [arch=amd64 signed-by=$keyring] $uri $1 main" >"$state/sources.list"
-	options=(
-		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
-		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
-		-o Dir::State="$state" -o Dir::State::lists="$state/lists" -o Dir::State::status="$state/status"
-		-o Dir::Cache="$state/cache" -o APT::Architecture=amd64 -o APT::Architectures=amd64
-		-o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Update::Error-Mode=any
-	)
-	# Root would otherwise download as a user who may not write here.
-	[ "$(id -u)" != 0 ] || options+=(-o APT::Sandbox::User=root)
-}
-
 # depends PACKAGE PATTERN: what the newest version of a package needs, by name.
 depends() {
 	apt-cache "${options[@]}" show --no-all-versions "$1" 2>/dev/null |
@@ -81,7 +60,7 @@ depends() {
 # The newest release of each suite, the newest first. An old suite can be gone or empty; another may still do.
 : >"$work/errors"
 for suite in $suites; do
-	use "$suite"
+	use "$work/apt/$suite" "$architecture" "$suite"
 	apt-get "${options[@]}" update -qq >>"$work/errors" 2>&1 || continue
 	# The package of this name holds nothing and needs the newest kernel of its suite.
 	depends "$flavour" 'linux-image-[0-9][^ ,]*' | sed "s/^linux-image-\(.*\)/\1 $suite/"
@@ -103,7 +82,7 @@ unpack() {
 }
 
 while read -r release suite; do
-	use "$suite"
+	use "$work/apt/$suite" "$architecture" "$suite"
 	unpack "$release" || continue
 	modules=$(find "$work/root" -path "*/lib/modules/$release" -type d)
 	mkdir -p "$work/kernel/lib/modules"
