@@ -13,7 +13,7 @@ unavailable() {
 	exit 77
 }
 
-[ "$(uname -m)" = x86_64 ] || unavailable "guests are x86_64"
+[ "${ARCH:-$(uname -m)}" = x86_64 ] || unavailable "guests are x86_64"
 [ "$(id -u)" = 0 ] || unavailable "making a disk of Debian needs root"
 for tool in qemu-system-x86_64 busybox cpio modprobe xz mmdebstrap mke2fs rpmbuild dpkg-deb jq; do
 	PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || unavailable "needs $tool"

@@ -4,16 +4,18 @@
 # KERNEL is a name of the table tests/vm/kernels; without one, all of them. Each kernel is booted twice, with BPF among
 # its security modules and without, and each guest runs every test on trampolines and on the system call dispatcher.
 # With --short each of the two ways of hooking runs once: trampolines where security modules may be BPF programs, the
-# dispatcher where they may not, and of the tests those that the list tests/vm/short names. tests/vm/README.md tells
+# dispatcher where they may not, and of the tests those that the list tests/vm/short names. ARCH names the machine to
+# emulate, x86_64 or aarch64, if it is to be another than this one. tests/vm/README.md tells
 # more.
 #
-# Leaves target/vm/results/KERNEL.tsv, what an open costs there in target/guest-cost.log, and, if all kernels ran in
-# full, docs/kernels.md. Ends with 77 if nothing failed
+# Leaves target/vm/results/KERNEL.tsv; of this machine's kind also what an open costs there in target/guest-cost.log, and,
+# if all kernels ran in full, docs/kernels.md. Ends with 77 if nothing failed
 # but something could not run here, whose reason is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# The test targets that run in guests.
+# The test targets that run in guests. For another machine guests are the only place to try the whole agent, which
+# tests/vm/guest/agent does.
 suites=(privileged_kernel)
 # What distributions enable beside BPF, in their order. Names that a kernel does not know are ignored.
 modules=landlock,lockdown,yama,integrity,apparmor
@@ -34,18 +36,19 @@ unavailable() {
 	exit 77
 }
 
-[ "$(uname -m)" = x86_64 ] || unavailable "guests are x86_64, and so must be the machine that builds their tests"
-for tool in qemu-system-x86_64 busybox cpio modprobe xz; do
+for tool in "qemu-system-${ARCH:-$(uname -m)}" busybox cpio modprobe xz; do
 	PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || unavailable "needs $tool"
 done
-! readelf -lW "$(command -v busybox)" | grep -q INTERP || unavailable "needs a busybox that is linked statically"
 # shellcheck source=packaging/scripts/static.sh
 . packaging/scripts/static.sh
+busybox=${cross:+$cross/root/bin/busybox}
+busybox=${busybox:-$(command -v busybox)}
+! readelf -lW "$busybox" | grep -q INTERP || unavailable "needs a busybox that is linked statically"
 [ "$static" = yes ] || unavailable "no static program can be linked with the libelf, zlib and libc installed here"
 
 vm=$PWD/$out/vm
 [[ $out != /* ]] || vm=$out/vm
-results=$vm/results
+results=$vm/results${cross:+-$arch}
 mkdir -p "$results"
 work=$(mktemp -d)
 # shellcheck disable=SC2046 # one word for each guest
@@ -76,8 +79,21 @@ RUSTFLAGS=$flags CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --quiet --no-run --loc
 mkdir "$work/suites"
 sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/artifacts" | while read -r binary; do
 	suite=$(basename "$binary")
-	strip --strip-debug -o "$work/suites/${suite%-*}" "$binary"
+	to=$work/suites/${suite%-*}
+	# Cargo builds the agent along with its tests.
+	[ "$suite" != sentinel-edge ] || to=$work/agent
+	llvm-strip --strip-debug -o "$to" "$binary"
 done
+[ -z "$cross" ] || {
+	suites+=(agent)
+	cp tests/vm/guest/agent "$work/suites/agent"
+}
+# list SUITE: the names of its privileged tests.
+list() {
+	local -a with=()
+	[ -z "$emulator" ] || [ "$1" = agent ] || with=("$emulator")
+	"${with[@]}" "$work/suites/$1" --ignored --list --format terse | sed -n 's/: test$//p'
+}
 # patterns FILE: its lines as one expression.
 patterns() {
 	grep -v '^#' "$1" | paste -sd '|'
@@ -88,7 +104,7 @@ on_trampolines=$(patterns tests/vm/trampolines)
 # How many tests a guest runs with these hooks.
 declare -A tests=([syscall]=0 [trampoline]=0)
 for suite in "${suites[@]}"; do
-	names=$("$work/suites/$suite" --ignored --list --format terse | sed -n 's/: test$//p' | grep -E "$pattern" || true)
+	names=$(list "$suite" | grep -E "$pattern" || true)
 	[ -n "$names" ] || {
 		echo "test-vm: $suite has no privileged test" >&2
 		exit 1
@@ -132,7 +148,7 @@ boot() {
 	local to=$1 kernel=$2 lsm=$3 begun=$SECONDS status=0 list=$modules
 	shift 3
 	[ "$lsm" = none ] || list=$modules,bpf
-	SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$(limit "$@") SENTINEL_VM_TESTS=$pattern \
+	SENTINEL_VM_AGENT=${cross:+$work/agent} SENTINEL_VM_BUSYBOX=$busybox SENTINEL_VM_HOOKS=$* SENTINEL_VM_LIMIT_S=$(limit "$@") SENTINEL_VM_TESTS=$pattern \
 		SENTINEL_VM_ON_TRAMPOLINES=$on_trampolines \
 		tests/vm/boot.sh "${directory[$kernel]}" "$work/suites" "$to/report" "$to/console" "lsm=$list" \
 		>"$to/qemu" 2>&1 || status=$?
@@ -213,9 +229,9 @@ for guest in "${!guests[@]}"; do
 	read -r -a what <<<"${guests[$guest]}"
 	[[ ${what[*]} != *" bpf "*"trampoline syscall" ]] || sed -n 's/^cost\t/COST /p' "$work/$guest/report"
 done >"$work/costs"
-[ ! -s "$work/costs" ] || cp "$work/costs" "$out/guest-cost.log"
+[ ! -s "$work/costs" ] || [ -n "$cross" ] || cp "$work/costs" "$out/guest-cost.log"
 
-if [ "$short" = no ] && [ "${kernels[*]}" = "${all[*]}" ] && [ ${#skipped[@]} = 0 ] && [ "$died" = 0 ]; then
+if [ "$short" = no ] && [ "${kernels[*]}" = "${all[*]}" ] && [ ${#skipped[@]} = 0 ] && [ "$died" = 0 ] && [ -z "$cross" ]; then
 	tests/vm/document.sh "${all[@]/#/$results/}"
 	echo "test-vm: wrote docs/kernels.md"
 fi

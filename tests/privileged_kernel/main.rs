@@ -10,6 +10,8 @@ mod exec;
 mod file;
 #[cfg(target_arch = "x86_64")]
 mod file_compat;
+#[cfg(target_arch = "aarch64")]
+mod file_compat_arm;
 mod file_load;
 mod file_names;
 mod file_paths;

@@ -13,8 +13,8 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo};
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, getpeername, getsockname, socket};
+use sentinel_edge::event::Kind;
 use sentinel_edge::event::network::AF_UNIX;
-use sentinel_edge::event::{Hook, Kind};
 use sentinel_edge::kernel::Filter;
 
 use crate::acts::begin;
@@ -59,7 +59,7 @@ mod narrow {
 #[test]
 #[ignore = "needs root and BPF"]
 fn calls_of_32_bit_programs_are_told_alike() {
-    use sentinel_edge::event::NetworkOp;
+    use sentinel_edge::event::{Hook, NetworkOp};
 
     let mut rig = Rig::with(OPTIONS);
     let page = narrow::page();

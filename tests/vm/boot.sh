@@ -2,9 +2,10 @@
 # Boots a kernel in QEMU and runs the suites in it: boot.sh KERNEL SUITES REPORT CONSOLE [KERNEL ARGUMENT]...
 #
 # KERNEL is a directory made by fetch.sh, SUITES a directory of test binaries. REPORT gets the lines that
-# guest/suites writes, CONSOLE the kernel's log. The guest is busybox in a tmpfs, on one emulated CPU, with no network
-# but lo. Ends with 124 if the guest takes longer than $SENTINEL_VM_LIMIT_S seconds, else with QEMU's status; whether
-# the tests passed stands in the report.
+# guest/suites writes, CONSOLE the kernel's log. $SENTINEL_VM_AGENT is the agent, if guest/agent is among the suites. The
+# guest is busybox ($SENTINEL_VM_BUSYBOX, or that of this machine) in a tmpfs, on one emulated CPU of $ARCH, with no
+# network but lo. Ends with 124 if the guest takes longer than $SENTINEL_VM_LIMIT_S seconds, else with QEMU's status;
+# whether the tests passed stands in the report.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/vm/machine.sh
@@ -21,10 +22,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,boot,dev,etc,mnt,modules/spare,payload/bin,proc,root,run,sys,tmp}
-cp -L "$(command -v busybox)" "$root/bin/busybox"
+cp -L "${SENTINEL_VM_BUSYBOX:-$(command -v busybox)}" "$root/bin/busybox"
 cp "$here/guest/init" "$root/init"
 cp "$here/guest/suites" "$root/payload/suites"
 cp "$suites"/* "$root/payload/bin/"
+[ -z "${SENTINEL_VM_AGENT:-}" ] || cp "$SENTINEL_VM_AGENT" "$root/payload/sentinel-edge"
 cp "$kernel/config" "$root/boot/config-$release" 2>/dev/null || true
 chmod -R a+rX "$root"
 chmod 0755 "$root/init" "$root"/payload/bin/*
@@ -45,4 +47,5 @@ done < <(module_files "$kernel" "$spare")
 initial "$root" "$work/initrd"
 
 : >"$report"
-machine "${SENTINEL_VM_LIMIT_S:-1800}" 2G "$kernel" "$work/initrd" "$*" -serial "file:$console" -serial "file:$report"
+port "$report"
+machine "${SENTINEL_VM_LIMIT_S:-1800}" 2G "$kernel" "$work/initrd" "$*" -serial "file:$console" "${second[@]}"

@@ -1,6 +1,6 @@
 //! Whether trampolines work, found out by attaching one.
 //!
-//! No file tells: a kernel may lack them (arm64 before 6.0), be built or booted without what they stand on, or keep them
+//! No file tells: a kernel may lack them (arm64 before 6.4), be built or booted without what they stand on, or keep them
 //! from everybody by a policy of its own, and it says so when a program is loaded or, on some, when it is attached. So an
 //! object with programs that do nothing, `bpf/probe.bpf.c`, is loaded and attached for a moment: some milliseconds.
 //!
