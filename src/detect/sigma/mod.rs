@@ -21,6 +21,7 @@ pub mod expression;
 pub mod fields;
 pub mod index;
 pub mod intern;
+mod keyed;
 pub mod logsource;
 mod memo;
 pub mod pattern;

@@ -84,8 +84,8 @@ pub struct Set {
     pub problems: Vec<Problem>,
     /// Tests, while rules are added.
     interned: Interned,
-    indexes: HashMap<Category, Index>,
-    wanted: HashMap<Category, Wanted>,
+    indexes: BTreeMap<Category, Index>,
+    wanted: BTreeMap<Category, Wanted>,
     /// For each kind of event the categories with rules that it feeds.
     by_kind: HashMap<Kind, Vec<Category>>,
 }

@@ -1,6 +1,9 @@
 //! Groups by the hash of a text.
 
-use super::{ByText, Number, position};
+use std::collections::BTreeMap;
+
+use super::{ByText, Number};
+use crate::detect::sigma::keyed::Keyed;
 
 /// Spreads the bytes of a text over 64 bits, sixteen at a time by one wide multiplication, as wyhash does. Rules are
 /// static, so nobody can choose texts that collide to effect.
@@ -38,48 +41,18 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 /// Groups by the hash of a text.
 #[derive(Debug)]
-pub(super) struct Hashed {
-    /// Hash, and where its groups are; a power of two, less than half full.
-    slots: Box<[(u64, u32, u32)]>,
-    groups: Box<[Number]>,
-}
+pub(super) struct Hashed(Keyed<u64, Number>);
 
 impl Hashed {
     pub(super) fn new(texts: &ByText<'_>) -> Self {
-        let capacity = (texts.len() * 2 + 1).next_power_of_two();
-        let mut slots = vec![(0, 0, 0); capacity];
-        let mut groups = Vec::new();
+        let mut by_hash: BTreeMap<u64, Vec<Number>> = BTreeMap::new();
         for (text, of) in texts {
-            let hash = hash(text);
-            let start = position(groups.len());
-            groups.extend_from_slice(of);
-            let mut at = home(hash, capacity);
-            while slots.get(at).is_some_and(|(_, from, to)| from != to) {
-                at = (at + 1) & (capacity - 1);
-            }
-            if let Some(slot) = slots.get_mut(at) {
-                *slot = (hash, start, position(groups.len()));
-            }
+            by_hash.entry(hash(text)).or_default().extend_from_slice(of);
         }
-        Hashed { slots: slots.into(), groups: groups.into() }
+        Hashed(Keyed::new(by_hash))
     }
 
     pub(super) fn get(&self, text: &[u8]) -> &[Number] {
-        let hash = hash(text);
-        let mut at = home(hash, self.slots.len());
-        while let Some(&(other, from, to)) = self.slots.get(at) {
-            if from == to {
-                break;
-            }
-            if other == hash {
-                return self.groups.get(from as usize..to as usize).unwrap_or_default();
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-        &[]
+        self.0.get(hash(text))
     }
-}
-
-fn home(hash: u64, capacity: usize) -> usize {
-    usize::try_from(hash).unwrap_or(0) & (capacity - 1)
 }

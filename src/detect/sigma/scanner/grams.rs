@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::Text;
 use super::bitmap::Bitmap;
 use crate::detect::sigma::index::{Number, position};
+use crate::detect::sigma::keyed::Keyed;
 use crate::detect::sigma::witness;
 
 /// Bytes of a gram.
@@ -38,9 +39,7 @@ pub(super) struct Grams {
     whole: Box<Bitmap>,
     /// The same of the literals that have no more, for the places behind their first byte.
     ahead: Box<Bitmap>,
-    /// A gram, and where the literals with it are; a power of two, at most a quarter full.
-    slots: Box<[(u32, u32, u32)]>,
-    entries: Box<[Entry]>,
+    by_gram: Keyed<u32, Entry>,
     texts: Box<[u8]>,
     groups: Box<[Number]>,
 }
@@ -74,12 +73,6 @@ fn number_of_part(gram: u32) -> u16 {
 /// The number of a gram.
 fn number_of_whole(gram: u32) -> u16 {
     (gram.wrapping_mul(0x85eb_ca6b) >> 16) as u16
-}
-
-/// Where a gram is looked for first.
-fn home(gram: u32, capacity: usize) -> usize {
-    let hash = u64::from(gram).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    usize::try_from(hash).unwrap_or(0) & (capacity - 1)
 }
 
 /// The lower part.
@@ -122,26 +115,12 @@ impl Grams {
                 by_gram.entry(gram).or_default().push(entry);
             }
         }
-        let capacity = (by_gram.len() * 4 + 1).next_power_of_two();
         let whole = Bitmap::new(by_gram.keys().map(|gram| number_of_whole(*gram)));
-        let (mut slots, mut entries) = (vec![(0, 0, 0); capacity], Vec::new());
-        for (gram, of) in by_gram {
-            let from = position(entries.len());
-            entries.extend(of);
-            let mut at = home(gram, capacity);
-            while slots.get(at).is_some_and(|(_, from, to)| from != to) {
-                at = (at + 1) & (capacity - 1);
-            }
-            if let Some(slot) = slots.get_mut(at) {
-                *slot = (gram, from, position(entries.len()));
-            }
-        }
         Grams {
             part: Bitmap::new(parts.into_iter()),
             whole,
             ahead: Bitmap::new(ahead.into_iter()),
-            slots: slots.into(),
-            entries: entries.into(),
+            by_gram: Keyed::new(by_gram),
             texts: texts.into(),
             groups: groups.into(),
         }
@@ -189,16 +168,7 @@ impl Grams {
 
     /// Compares the literals that have this gram with what is around it.
     fn compare(&self, value: &[u8], at: usize, gram: u32, found: &mut Vec<Number>) {
-        let mut slot = home(gram, self.slots.len());
-        let (from, to) = loop {
-            match self.slots.get(slot) {
-                Some(&(other, from, to)) if from != to && other != gram => {}
-                Some(&(_, from, to)) => break (from, to),
-                None => return,
-            }
-            slot = (slot + 1) & (self.slots.len() - 1);
-        };
-        for entry in self.entries.get(from as usize..to as usize).unwrap_or_default() {
+        for entry in self.by_gram.get(gram) {
             let start = at.wrapping_sub(entry.offset as usize);
             let Some(rest) = value.get(start..) else { continue };
             let is_whole = match rest.first_chunk() {

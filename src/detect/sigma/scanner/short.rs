@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 
 use super::Text;
-use super::bitmap::Buckets;
+use super::bitmap::Bitmap;
 use crate::detect::sigma::index::{Number, position};
+use crate::detect::sigma::keyed::Keyed;
 use crate::detect::sigma::witness;
 
 /// Literals by two of their bytes.
 #[derive(Debug)]
 pub(super) struct Short {
-    buckets: Buckets<Entry>,
+    pairs: Box<Bitmap>,
+    by_pair: Keyed<u32, Entry>,
     groups: Box<[Number]>,
 }
 
@@ -29,27 +31,29 @@ struct Entry {
 
 impl Short {
     pub(super) fn new(literals: &[Text<'_>]) -> Self {
-        let mut groups = Vec::new();
-        let mut by_bit: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
+        let (mut groups, mut pairs) = (Vec::new(), Vec::new());
+        let mut by_pair: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
         for &(literal, of) in literals {
             let (offset, _) = witness::rarest(literal, 2);
             let Some(pair) = literal.get(offset..).and_then(<[u8]>::first_chunk) else { continue };
             let range = (position(groups.len()), position(groups.len() + of.len()));
             groups.extend_from_slice(of);
             let entry = Entry { text: (**literal).into(), offset, groups: range };
-            by_bit.entry(u16::from_le_bytes(*pair)).or_default().push(entry);
+            let pair = u16::from_le_bytes(*pair);
+            pairs.push(pair);
+            by_pair.entry(pair.into()).or_default().push(entry);
         }
-        Short { buckets: Buckets::new(by_bit), groups: groups.into() }
+        Short { pairs: Bitmap::new(pairs.into_iter()), by_pair: Keyed::new(by_pair), groups: groups.into() }
     }
 
     pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
         for (at, pair) in value.windows(2).enumerate() {
             let Some(pair) = pair.first_chunk() else { continue };
             let pair = u16::from_le_bytes(*pair);
-            if !self.buckets.bitmap.has(pair) {
+            if !self.pairs.has(pair) {
                 continue;
             }
-            for entry in self.buckets.at(pair) {
+            for entry in self.by_pair.get(pair.into()) {
                 let rest = at.checked_sub(entry.offset).and_then(|start| value.get(start..));
                 if rest.is_some_and(|rest| rest.starts_with(&entry.text)) {
                     let of = self.groups.get(entry.groups.0 as usize..entry.groups.1 as usize);

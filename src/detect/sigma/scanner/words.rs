@@ -4,9 +4,8 @@
 //! of a word is found for 64 bytes at once, in loops over arrays that the compiler makes vector instructions of; the
 //! result is a bit for each byte, and shifting these tells where short words are. Only those are looked up.
 
-use std::collections::BTreeMap;
-
-use crate::detect::sigma::index::{ByText, Number, position};
+use crate::detect::sigma::index::{ByText, Number};
+use crate::detect::sigma::keyed::Keyed;
 
 /// Lengths that words have here.
 pub(in crate::detect::sigma) const LENGTHS: std::ops::RangeInclusive<usize> = 2..=3;
@@ -21,20 +20,11 @@ pub(in crate::detect::sigma) fn is_word(byte: u8) -> bool {
 
 /// Words with their groups.
 #[derive(Debug)]
-pub(super) struct Words {
-    /// Words as numbers, and where their groups are; a power of two, at most a quarter full.
-    slots: Box<[(u32, u32, u32)]>,
-    groups: Box<[Number]>,
-}
+pub(super) struct Words(Keyed<u32, Number>);
 
-/// A word as a number, which is never zero.
+/// A word as a number.
 fn number(word: &[u8]) -> u32 {
     word.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
-}
-
-/// Where a word is looked for first.
-fn home(word: u32, capacity: usize) -> usize {
-    (word.wrapping_mul(0x9e37_79b1) >> 16) as usize & (capacity - 1)
 }
 
 /// A bit for each byte that is of a word; the lowest is that of the first. Letters are in lower case.
@@ -54,23 +44,7 @@ fn mask(block: &[u8; BLOCK]) -> u64 {
 impl Words {
     /// Takes words of [`LENGTHS`].
     pub(super) fn new(words: &ByText<'_>) -> Self {
-        let capacity = (words.len() * 4 + 1).next_power_of_two();
-        let mut slots = vec![(0, 0, 0); capacity];
-        let mut groups: Vec<Number> = Vec::new();
-        let by_number: BTreeMap<u32, &Vec<Number>> =
-            words.iter().map(|(word, of)| (number(word), of)).collect();
-        for (word, of) in by_number {
-            let from = position(groups.len());
-            groups.extend(of);
-            let mut at = home(word, capacity);
-            while slots.get(at).is_some_and(|slot| slot.0 != 0) {
-                at = (at + 1) & (capacity - 1);
-            }
-            if let Some(slot) = slots.get_mut(at) {
-                *slot = (word, from, position(groups.len()));
-            }
-        }
-        Words { slots: slots.into(), groups: groups.into() }
+        Words(Keyed::new(words.iter().map(|(word, of)| (number(word), of.clone())).collect()))
     }
 
     pub(super) fn scan(&self, value: &[u8], found: &mut Vec<Number>) {
@@ -95,24 +69,14 @@ impl Words {
                     Some(bytes) => u32::from_le_bytes(*bytes),
                     None => number(value.get(start..).unwrap_or_default()),
                 };
-                self.look_up(word & ((1 << (8 * length)) - 1), found);
+                let groups = self.0.get(word & ((1 << (8 * length)) - 1));
+                // Hardly any word has one.
+                if !groups.is_empty() {
+                    found.extend_from_slice(groups);
+                }
             }
             before = is_word >> (u64::BITS - 1);
             is_word = behind;
-        }
-    }
-
-    fn look_up(&self, word: u32, found: &mut Vec<Number>) {
-        let mut at = home(word, self.slots.len());
-        while let Some(&(other, from, to)) = self.slots.get(at) {
-            if other == word {
-                found.extend_from_slice(self.groups.get(from as usize..to as usize).unwrap_or_default());
-                return;
-            }
-            if other == 0 {
-                return;
-            }
-            at = (at + 1) & (self.slots.len() - 1);
         }
     }
 }
