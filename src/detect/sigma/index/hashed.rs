@@ -1,12 +1,12 @@
-//! Groups by the hash of a text.
+//! Groups by a text, found by its hash.
 
 use std::collections::BTreeMap;
 
 use super::{ByText, Number};
 use crate::detect::sigma::keyed::Keyed;
 
-/// Spreads the bytes of a text over 64 bits, sixteen at a time by one wide multiplication, as wyhash does. Rules are
-/// static, so nobody can choose texts that collide to effect.
+/// Spreads the bytes of a text over 64 bits, sixteen at a time by one wide multiplication, as wyhash does. Whoever chooses
+/// values can choose some that collide: what must be exact compares the texts, too.
 pub fn hash(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |a: u64, b: u64| {
@@ -17,7 +17,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
     };
     let eight = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
-    let mut state = K ^ bytes.len() as u64;
+    // Where short texts have no bits.
+    let mut state = K ^ (bytes.len() as u64).rotate_right(16);
     // The last sixteen bytes, or what there is, are taken in two parts that may overlap; so no byte is taken by itself.
     let (low, high) = match bytes.len() {
         0 => (0, 0),
@@ -39,20 +40,42 @@ pub fn hash(bytes: &[u8]) -> u64 {
     mix(mix(state ^ low, K ^ high), K)
 }
 
-/// Groups by the hash of a text.
+/// Groups by a text, exactly.
 #[derive(Debug)]
-pub(super) struct Hashed(Keyed<u64, Number>);
+pub(super) struct Hashed(Keyed<u64, (Box<[u8]>, Box<[Number]>)>);
 
 impl Hashed {
     pub(super) fn new(texts: &ByText<'_>) -> Self {
-        let mut by_hash: BTreeMap<u64, Vec<Number>> = BTreeMap::new();
+        let mut by_hash: BTreeMap<u64, Vec<_>> = BTreeMap::new();
         for (text, of) in texts {
-            by_hash.entry(hash(text)).or_default().extend_from_slice(of);
+            by_hash.entry(hash(text)).or_default().push(((*text).into(), of.as_slice().into()));
         }
         Hashed(Keyed::new(by_hash))
     }
 
     pub(super) fn get(&self, text: &[u8]) -> &[Number] {
-        self.0.get(hash(text))
+        let same = self.0.get(hash(text)).iter().find(|(other, _)| **other == *text);
+        same.map_or(&[], |(_, groups)| groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_do_not_collide() {
+        let mut seen = BTreeMap::new();
+        let bytes = || (0..=255_u8).map(Some).chain([None]);
+        for (first, second) in bytes().flat_map(|first| bytes().map(move |second| (first, second))) {
+            let text: Vec<u8> = first.into_iter().chain(second).collect();
+            let other = seen.entry(hash(&text)).or_insert_with(|| text.clone());
+            assert_eq!(*other, text);
+        }
+        for length in 0..100 {
+            let text = vec![b'a'; length];
+            let other = seen.entry(hash(&text)).or_insert_with(|| text.clone());
+            assert_eq!(*other, text);
+        }
     }
 }
