@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # Instructions an event, a tenth above what was counted when the limit was set.
-limit=12200
+limit=11200
 rules=(src/detect/pack tests/data/sigma/process_creation)
 events=tests/data/sigma/events.jsonl
 few=10 many=40
