@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The level that the unit must not exceed, of 10.
-const EXPOSURE_MAX: f64 = 4.0;
+const EXPOSURE_MAX: f64 = 3.5;
 
 /// Keys that older versions of systemd ignore, on purpose: (key, first version that knows it).
 const NEWER_KEYS: &[(&str, u32)] = &[("RestartSteps", 254), ("RestartMaxDelaySec", 254)];
