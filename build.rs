@@ -66,7 +66,10 @@ fn main() {
     pack_rules(&root.join("src/detect/pack"), &out.join("pack.gz"))
         .unwrap_or_else(|e| fail("the built-in rules", &e));
 
+    let headers = out.join("include");
+    write_headers(&headers.join("bpf")).unwrap_or_else(|e| fail("libbpf's headers", &e));
     let args = [
+        format!("-I{}", headers.display()),
         format!("-I{}", root.join("vmlinux").join(&arch).display()),
         format!("-I{}", root.join("bpf").display()),
         "-Wall".into(),
@@ -74,6 +77,7 @@ fn main() {
         "-mcpu=v3".into(),
         // The place of a build must not be in it.
         format!("-ffile-prefix-map={}=.", root.display()),
+        format!("-ffile-prefix-map={}=.", headers.display()),
     ];
     let builder = |source: &str| {
         let mut builder = SkeletonBuilder::new();
@@ -109,6 +113,14 @@ fn main() {
         drop_line_info(&mut object).expect("the linked object is a 64-bit ELF file of this machine's order");
     }
     pack(&object, &out.join("sentinel.bpf.o.gz")).unwrap_or_else(|e| fail("the packed object", &e));
+}
+
+/// Writes libbpf's headers. libbpf-cargo would do so itself, into a directory whose name is by chance and comes to stand
+/// in the objects, so that no two builds would give the same bytes.
+fn write_headers(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let headers = libbpf_rs::libbpf_sys::API_HEADERS.iter();
+    headers.into_iter().try_for_each(|(name, text)| fs::write(directory.join(name), text))
 }
 
 /// Makes the generated skeleton open the object that the loader unpacks, instead of one that is embedded as it is.
