@@ -130,7 +130,8 @@ enum Join {
     Not,
 }
 
-/// What tells parts apart: equal ones are shared, so that their place in memory does, and no such place is odd.
+/// What tells parts apart: equal ones are shared, so that their place in memory does, and no such place is odd. What is joined
+/// must come as [`Plan::Once`], whose place stays as long as the arranger: another may come to be where a bare one was.
 fn place(plan: &Plan) -> usize {
     match plan {
         Plan::Test(test) => Arc::as_ptr(test).addr(),
@@ -151,7 +152,8 @@ impl Arranger<'_> {
                     let plan = Plan::Test(Arc::clone(test));
                     let plan = self.once(Join::Test, vec![place(&plan)], || plan);
                     match guard {
-                        Some(guard) => Plan::And([guard, plan].into()),
+                        // Through the same way as all that is joined: only what is kept has a place of its own.
+                        Some(guard) => self.joined(Join::And, vec![guard, plan]),
                         None => plan,
                     }
                 }
@@ -206,12 +208,12 @@ impl Arranger<'_> {
         if !witnesses.all(|witness| self.looked_for.contains(witness)) {
             return None;
         }
-        let mut of_clause = |clause: witness::Clause| -> Plan {
-            let mut groups: Vec<Plan> = clause.into_iter().map(|group| self.seen(group)).collect();
-            if groups.len() == 1 { groups.remove(0) } else { Plan::And(groups.into()) }
-        };
-        let mut clauses: Vec<Plan> = clauses.into_iter().map(&mut of_clause).collect();
-        Some(if clauses.len() == 1 { clauses.remove(0) } else { Plan::Or(clauses.into()) })
+        let clauses = clauses.into_iter().map(|clause| {
+            let groups = clause.into_iter().map(|group| self.seen(group)).collect();
+            self.joined(Join::And, groups)
+        });
+        let clauses = clauses.collect();
+        Some(self.joined(Join::Or, clauses))
     }
 
     /// A group of which one is enough.
