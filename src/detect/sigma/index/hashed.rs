@@ -40,9 +40,12 @@ pub fn hash(bytes: &[u8]) -> u64 {
     mix(mix(state ^ low, K ^ high), K)
 }
 
+/// A text and its groups.
+type Entry = (Box<[u8]>, Box<[Number]>);
+
 /// Groups by a text, exactly.
 #[derive(Debug)]
-pub(super) struct Hashed(Keyed<u64, (Box<[u8]>, Box<[Number]>)>);
+pub(super) struct Hashed(Keyed<u64, Entry>);
 
 impl Hashed {
     pub(super) fn new(texts: &ByText<'_>) -> Self {
